@@ -1,0 +1,64 @@
+# One door to every tool: what CI runs is what a person runs.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+LISTEN ?= 127.0.0.1:8080
+DATA   ?= .data
+
+.PHONY: help run test check lint soak bench lock vectors clean
+
+help:             ## this list
+	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+run: $(VENV)/.run ## set up, and start a host at http://127.0.0.1:8080
+	@echo "In another terminal, paste:  $(BIN)/consigne put README.md"
+	@exec $(BIN)/consigne serve --listen $(LISTEN) --data $(DATA)
+
+test: check       ## set up, and run every test
+	$(BIN)/python -m pytest -n 2 -m "slow" tests
+	$(BIN)/python -m tests.coverage_gate
+
+check: lint       ## lint, types and the fast tests: under two minutes
+	rm -f .coverage .coverage.*
+	$(BIN)/python -m pytest -n 2 -m "not slow" tests
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python spec/generate.py --check
+
+soak: $(VENV)/.dev ## the full counts of kills and interruptions; an hour and more
+	CONSIGNE_TEST_KILLS=200 $(BIN)/python -m pytest -m "slow" tests/e2e
+
+bench: $(VENV)/.dev ## side by side with what a person would use instead
+	sh benchmarks/install.sh
+	$(BIN)/python -m benchmarks
+
+vectors: $(VENV)/.dev ## write spec/vectors again
+	$(BIN)/python spec/generate.py
+
+lock:             ## resolve the requirement files again (needs uv)
+	uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links \
+	  --custom-compile-command "make lock" --extra server --extra socks pyproject.toml -o requirements/run.txt
+	uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links \
+	  --custom-compile-command "make lock" --extra server --extra socks --group dev pyproject.toml -o requirements/dev.txt
+
+clean:            ## remove what was built, never the data
+	rm -rf $(VENV) .bench .mypy_cache .ruff_cache .pytest_cache .coverage .coverage.*
+
+# Stamps: each is newer than what it was made from. `pip install -e` is without
+# dependencies, so that only what the lock files name, with its hash, is installed.
+$(VENV)/pyvenv.cfg:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: $(VENV)/pyvenv.cfg requirements/run.txt pyproject.toml
+	@test -e $(VENV)/.dev || $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/run.txt
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/pyvenv.cfg requirements/dev.txt pyproject.toml
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps -e .
+	@touch $@ $(VENV)/.run
