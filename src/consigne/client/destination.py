@@ -1,0 +1,257 @@
+"""Where a get writes: beside the final names first, under them only when all is authentic.
+
+Everything goes into a folder `.consigne-….partial` next to where it will stand;
+`finish` moves it into place. Nothing that stands there is overwritten without
+`force`, not even what came to stand there meanwhile.
+"""
+
+from __future__ import annotations
+
+import calendar
+import os
+import shutil
+import sys
+import time
+from bisect import bisect_right
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from consigne.client.naming import folding, local_names
+from consigne.client.source import show
+from consigne.errors import LocalError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from io import FileIO
+    from pathlib import Path
+
+    from consigne.format.manifest import FileEntry, Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A chosen file: where it starts in the content."""
+
+    entry: FileEntry
+    start: int
+
+    @property
+    def stop(self) -> int:
+        """Where it ends in the content."""
+        return self.start + self.entry.size
+
+
+def choose(manifest: Manifest, only: str | None) -> list[Placed]:
+    """The files to get: all, or one, or all in one folder.
+
+    Raises UsageError `path-unknown`.
+    """
+    placed, start = [], 0
+    for entry in manifest.files:
+        placed.append(Placed(entry, start))
+        start += entry.size
+    if only is None:
+        return placed
+    wanted = only.strip("/")
+    found = [p for p in placed if p.entry.path.rstrip("/") == wanted or p.entry.path.startswith(wanted + "/")]
+    if not found:
+        raise UsageError(
+            "path-unknown", "The link holds no such path.", hint="See them with: consigne ls LINK"
+        )
+    return found
+
+
+class Destination:
+    """A folder to fill, by way of a partial one beside the final names."""
+
+    def __init__(self, folder: Path, name: str, placed: Sequence[Placed], *, force: bool) -> None:
+        self._folder = folder
+        self._partial = folder / f".consigne-{name}.partial"
+        self._force = force
+        self._placed = placed
+        self._names: dict[str, str] = {}
+
+    @property
+    def renamed(self) -> list[tuple[str, str]]:
+        """(path, what it is called here) of every file whose name could not stay."""
+        paths = (placed.entry.path.removesuffix("/") for placed in self._placed)
+        return [(path, self._names[path]) for path in paths if self._names[path] != path]
+
+    @property
+    def exists(self) -> bool:
+        """Whether an earlier get left its partial folder."""
+        return self._partial.is_dir() and not self._partial.is_symlink()
+
+    def prepare(self, *, resume: bool) -> None:
+        """Make the partial folder, the folders in it and the empty files.
+
+        Raises LocalError `file-exists` when something stands where a file goes.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        if self.exists and not resume:
+            shutil.rmtree(self._partial)
+        self._partial.mkdir(mode=0o700, exist_ok=True)
+        self._names = local_names(
+            (placed.entry.path for placed in self._placed),
+            fold=folding(self._partial),
+            windows=sys.platform == "win32",
+        )
+        self._refuse_existing()
+        self._make_folders()
+        for placed in self._placed:
+            if not placed.entry.size and not placed.entry.is_folder:
+                self.path_of(placed).touch(mode=0o666)
+
+    def path_of(self, placed: Placed) -> Path:
+        """Where a file is written to until the end."""
+        return self._partial / self._names[placed.entry.path.removesuffix("/")]
+
+    def writer(self) -> PlainWriter:
+        """A thread's own writer."""
+        return PlainWriter(self, [placed for placed in self._placed if placed.entry.size])
+
+    def flush(self) -> None:
+        """Make durable what was written so far."""
+        files = [self.path_of(placed) for placed in self._placed if placed.entry.size]
+        if len(files) > 16 and hasattr(os, "sync"):
+            os.sync()
+            return
+        for path in files:
+            if path.exists():
+                with open(path, "rb+") as file:
+                    os.fsync(file)
+
+    def finish(self) -> list[Path]:
+        """Give everything its final name; the top level's paths. Raises LocalError `file-exists`."""
+        for placed in self._placed:
+            _set_modified(self.path_of(placed), placed.entry)
+        tops = [self._folder / name for name in sorted(os.listdir(self._partial))]
+        for final in tops:
+            self._move(self._partial / final.name, final)
+        self._partial.rmdir()
+        return tops
+
+    def abandon(self) -> None:
+        """Delete what was written: it cannot be used."""
+        if self.exists:
+            shutil.rmtree(self._partial, ignore_errors=True)
+
+    def _make_folders(self) -> None:
+        folders = set()
+        for placed in self._placed:
+            name = self._names[placed.entry.path.removesuffix("/")]
+            folders.add(name if placed.entry.is_folder else name.rpartition("/")[0])
+        for name in sorted(folders):
+            (self._partial / name).mkdir(parents=True, exist_ok=True)
+
+    def _refuse_existing(self) -> None:
+        if self._force:
+            return
+        for top in {name.split("/", 1)[0] for name in self._names.values() if name}:
+            if os.path.lexists(self._folder / top):
+                raise _in_the_way(self._folder / top)
+
+    def _move(self, source: Path, final: Path) -> None:
+        """Rename; with force into an existing folder, file by file."""
+        if final.is_dir() and not final.is_symlink() and source.is_dir() and self._force:
+            for child in os.listdir(source):
+                self._move(source / child, final / child)
+            source.rmdir()
+        elif self._force:
+            os.replace(source, final)
+        else:
+            _move_exclusively(source, final)
+
+
+class PlainWriter:
+    """Writes ranges of the content's plaintext into its files. One per thread: it holds an open file."""
+
+    def __init__(self, destination: Destination, placed: Sequence[Placed]) -> None:
+        self._destination = destination
+        self._placed = placed
+        self._starts = [item.start for item in placed]
+        self._index = -1
+        self._open: FileIO | None = None
+
+    def close(self) -> None:
+        """Let go of the open file."""
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+            self._index = -1
+
+    def write(self, offset: int, plain: memoryview) -> None:
+        """Plaintext at `offset` of the content; what belongs to no chosen file is dropped.
+
+        Raises LocalError `file-unwritable`.
+        """
+        for index, start, stop in self._extents(offset, offset + len(plain)):
+            placed = self._placed[index]
+            try:
+                handle = self._handle(index)
+                if handle.tell() != start - placed.start:
+                    handle.seek(start - placed.start)
+                view = plain[start - offset : stop - offset]
+                while view:
+                    view = view[handle.write(view) :]
+            except OSError as error:
+                raise LocalError("file-unwritable", f"{show(placed.entry.path)}: {error.strerror}.") from None
+
+    def _extents(self, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
+        index = max(0, bisect_right(self._starts, start) - 1)
+        while index < len(self._placed) and self._placed[index].start < stop:
+            placed = self._placed[index]
+            if placed.stop > start:
+                yield index, max(start, placed.start), min(stop, placed.stop)
+            index += 1
+
+    def _handle(self, index: int) -> FileIO:
+        if self._open is None or self._index != index:
+            self.close()
+            path = self._destination.path_of(self._placed[index])
+            self._open = open(path, "wb", buffering=0, opener=_keeping)  # noqa: SIM115 - kept open
+            self._index = index
+        return self._open
+
+
+def _keeping(path: str, flags: int) -> int:
+    """Open for writing without cutting: other threads write other ranges of it."""
+    return os.open(path, (flags & ~os.O_TRUNC) | getattr(os, "O_NOFOLLOW", 0), 0o666)
+
+
+def _move_exclusively(source: Path, final: Path) -> None:
+    """Rename without replacing. A hard link fails where something stands; a bare rename would not."""
+    if source.is_dir():
+        if os.path.lexists(final):
+            raise _in_the_way(final)
+        os.rename(source, final)
+        return
+    try:
+        os.link(source, final)
+    except FileExistsError:
+        raise _in_the_way(final) from None
+    except OSError:  # a file system without hard links
+        if os.path.lexists(final):
+            raise _in_the_way(final) from None
+        os.rename(source, final)
+    else:
+        source.unlink()
+
+
+def _set_modified(path: Path, entry: FileEntry) -> None:
+    """The time that the share gives; one that this system cannot hold is left out."""
+    if entry.modified is None or entry.is_folder:
+        return
+    try:
+        seconds = calendar.timegm(time.strptime(entry.modified[:19], "%Y-%m-%dT%H:%M:%S"))
+        os.utime(path, (seconds, seconds))
+    except (ValueError, OverflowError, OSError):
+        return
+
+
+def _in_the_way(path: Path) -> LocalError:
+    return LocalError(
+        "file-exists",
+        f"{show(str(path))} is there already.",
+        hint="Choose another folder with -o, or overwrite with --force.",
+    )

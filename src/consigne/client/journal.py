@@ -1,0 +1,167 @@
+"""The memory of an unfinished transfer: a private file, one holder at a time.
+
+A JSON line of what must be the same again, then records appended as the work goes
+on, each with a checksum: a torn one counts as absent, and so does all behind it.
+`append` returns when its record is durable; threads that wait together share one
+flush. The two journals differ only in what their records say:
+
+    put: u32 part ‖ 16-byte tag of each of its segments
+    get: u32 first segment ‖ u32 last segment of a range that is flushed to disk
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from consigne.client import locking
+from consigne.client.places import journals_folder, private_opener
+from consigne.errors import LocalError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CHECK_SIZE: Final = 8
+MAX_RECORD: Final = 1 << 16
+MAX_HEAD: Final = 1 << 20
+_flush = getattr(os, "fdatasync", os.fsync)
+
+
+class Journal:
+    """An open, locked journal. `head` is None when there is nothing to go on with."""
+
+    def __init__(self, path: Path, handle: int) -> None:
+        self._path = path
+        self._handle = handle
+        self._lock = threading.Lock()
+        self._flush_lock = threading.Lock()
+        self._appended = self._flushed = 0
+        self.head: dict[str, Any] | None = None
+        self.records: list[bytes] = []
+        self._load()
+
+    @classmethod
+    def open(cls, name: str) -> Self:
+        """The journal of one transfer; `name` is hashed into a file name.
+
+        Raises LocalError `journal-busy` when another command holds it.
+        """
+        path = journals_folder() / hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+        while True:
+            handle = private_opener(str(path), os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0))
+            if not locking.try_lock(handle):
+                os.close(handle)
+                raise LocalError(
+                    "journal-busy",
+                    "Another command is at this very transfer.",
+                    hint="Wait for it to end, or stop it; then give this command again.",
+                )
+            if _is_at(path, handle):
+                return cls(path, handle)
+            os.close(handle)  # discarded by its holder between opening and locking
+
+    def start(self, head: dict[str, Any]) -> None:
+        """Begin anew with `head`; durable, the file's name included, when this returns."""
+        line = json.dumps(head).encode("ascii") + b"\n"
+        os.ftruncate(self._handle, 0)
+        os.lseek(self._handle, 0, os.SEEK_SET)
+        _write(self._handle, _check(line) + line)
+        os.fsync(self._handle)
+        _flush_folder(self._path.parent)
+        self.head = head
+        self.records = []
+
+    def restart(self, head: dict[str, Any]) -> None:
+        """Another `head`, the same records."""
+        records = self.records
+        self.start(head)
+        for record in records:
+            self.append(record)
+
+    def append(self, record: bytes) -> None:
+        """Add a record; durable when this returns. From any thread."""
+        with self._lock:
+            _write(self._handle, len(record).to_bytes(4, "big") + _check(record) + record)
+            self._appended += 1
+            mine = self._appended
+        with self._flush_lock:
+            if self._flushed < mine:
+                reached = self._appended
+                _flush(self._handle)
+                self._flushed = reached
+
+    def discard(self) -> None:
+        """The transfer has ended, or must start over: forget it. The lock stays until `close`."""
+        self._path.unlink(missing_ok=True)
+        self.head = None
+
+    def close(self) -> None:
+        """Let go of the lock. A journal that never began leaves no file."""
+        if self.head is None:
+            self._path.unlink(missing_ok=True)
+        os.close(self._handle)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _load(self) -> None:
+        """Read what is whole; cut off what is torn, so that records follow each other."""
+        data = Path(self._path).read_bytes()
+        line_end = data.find(b"\n", CHECK_SIZE, MAX_HEAD)
+        line = data[CHECK_SIZE : line_end + 1]
+        if line_end < 0 or data[:CHECK_SIZE] != _check(line):
+            return
+        self.head = json.loads(line)
+        end = line_end + 1
+        for record, record_end in _records(data, end):
+            self.records.append(record)
+            end = record_end
+        os.ftruncate(self._handle, end)
+        os.lseek(self._handle, end, os.SEEK_SET)
+
+
+def _records(data: bytes, at: int) -> Iterator[tuple[bytes, int]]:
+    """Whole records from `at` on, each with where it ends."""
+    while at + 4 + CHECK_SIZE <= len(data):
+        start = at + 4 + CHECK_SIZE
+        size = int.from_bytes(data[at : at + 4], "big")
+        record = data[start : start + size]
+        if size > MAX_RECORD or len(record) < size or data[at + 4 : start] != _check(record):
+            return
+        at = start + size
+        yield record, at
+
+
+def _check(record: bytes) -> bytes:
+    return hashlib.sha256(record).digest()[:CHECK_SIZE]
+
+
+def _write(handle: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(handle, view) :]
+
+
+def _is_at(path: Path, handle: int) -> bool:
+    """Whether the locked file is still the one that the name leads to."""
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(handle))
+    except FileNotFoundError:
+        return False
+
+
+def _flush_folder(folder: Path) -> None:
+    if os.name == "nt":  # folders cannot be opened there; NTFS journals names itself
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

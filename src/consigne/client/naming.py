@@ -1,0 +1,76 @@
+"""What a share's files are called here, where a system cannot take their names.
+
+The format knows no case and no normalisation: two names may differ only in that.
+Here they are kept apart ("name (2).txt"), names that Windows reserves are changed,
+and each change is told to the user.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+_WINDOWS_FORBIDDEN: Final = re.compile(r'[<>:"|?*]')
+_WINDOWS_RESERVED: Final = re.compile(
+    r"(?i)(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)(\..*)?\Z"
+)
+PROBE: Final = "Consigne-\u00c9"
+
+
+def local_names(paths: Iterable[str], *, fold: Callable[[str], str], windows: bool) -> dict[str, str]:
+    """Every path and every folder on its way → its name here; equal text where nothing was wrong."""
+    chosen: dict[str, str] = {"": ""}
+    taken: set[str] = set()
+    for path in paths:
+        walked = ""
+        for component in path.removesuffix("/").split("/"):
+            parent, walked = walked, f"{walked}/{component}" if walked else component
+            if walked in chosen:
+                continue
+            wanted = safe_on_windows(component) if windows else component
+            chosen[walked] = _free(chosen[parent], wanted, taken, fold)
+    return chosen
+
+
+def folding(folder: Path) -> Callable[[str], str]:
+    """How the file system of `folder` tells names apart, found out by a probe file."""
+    probe = folder / PROBE
+    probe.touch()
+    try:
+        ignores_case = (folder / PROBE.swapcase()).exists()
+        ignores_form = (folder / unicodedata.normalize("NFD", PROBE)).exists()
+    finally:
+        probe.unlink()
+
+    def fold(name: str) -> str:
+        form = unicodedata.normalize("NFC", name) if ignores_form else name
+        return form.casefold() if ignores_case else form
+
+    return fold
+
+
+def safe_on_windows(component: str) -> str:
+    """A component that Windows takes: reserved names, characters and endings replaced."""
+    safe = _WINDOWS_FORBIDDEN.sub("_", component)
+    stripped = safe.rstrip(". ")
+    safe = stripped + "_" * (len(safe) - len(stripped))
+    return "_" + safe if _WINDOWS_RESERVED.match(safe) else safe
+
+
+def _free(parent: str, wanted: str, taken: set[str], fold: Callable[[str], str]) -> str:
+    """`wanted` under `parent`, numbered when its place is taken by another name."""
+    prefix = f"{parent}/" if parent else ""
+    stem, dot, suffix = wanted.rpartition(".")
+    if not stem:
+        stem, dot, suffix = wanted, "", ""
+    number, name = 1, prefix + wanted
+    while fold(name) in taken:
+        number += 1
+        name = f"{prefix}{stem} ({number}){dot}{suffix}"
+    taken.add(fold(name))
+    return name

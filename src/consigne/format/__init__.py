@@ -1,0 +1,9 @@
+"""Format 1, sans-I/O: bytes in, bytes out (spec/format.md, spec/links.md).
+
+    labels ← keys ← link
+             keys ← capsule ← manifest ← {strict_json, paths}
+    padding ← content
+
+Nothing here opens a file, a socket or a clock; the only thing taken from outside
+is randomness, and only where a caller did not pass it.
+"""

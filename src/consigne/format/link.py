@@ -1,0 +1,146 @@
+"""Links: `base/d#fragment` to download, `base/m#fragment` to manage (spec/links.md).
+
+A fragment is base64url of kind ‖ flags ‖ secret: 34 bytes, exactly 46 characters.
+Judged in this order, so that a newer link is called newer whatever its length:
+kind, then length, then flags. The path is constant: no page log, proxy or chat
+preview sees which file is meant.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Final
+from urllib.parse import urlsplit
+
+from consigne.errors import UsageError
+
+FRAGMENT_LENGTH: Final = 46
+SECRET_SIZE: Final = 32
+FLAG_PASSWORD: Final = 0x01
+MAX_URL: Final = 4096
+
+
+class Kind(IntEnum):
+    """First byte of a fragment."""
+
+    DOWNLOAD = 0x11
+    MANAGE = 0x21
+
+
+PATHS: Final = {Kind.DOWNLOAD: "/d", Kind.MANAGE: "/m"}
+ALLOWED_FLAGS: Final = {Kind.DOWNLOAD: FLAG_PASSWORD, Kind.MANAGE: 0}
+ALPHABET: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
+
+
+@dataclass(frozen=True)
+class Fragment:
+    """What stands behind the `#`: a right, and whether a password goes with it."""
+
+    kind: Kind
+    secret: bytes = field(repr=False)
+    password: bool = False
+
+    def encode(self) -> str:
+        """The one text of this fragment: 46 characters."""
+        flags = FLAG_PASSWORD if self.password else 0
+        return base64.urlsafe_b64encode(bytes([self.kind, flags]) + self.secret).rstrip(b"=").decode("ascii")
+
+
+@dataclass(frozen=True)
+class Link:
+    """A fragment and the host it is for. `base` has no trailing slash."""
+
+    base: str
+    fragment: Fragment
+
+    def __str__(self) -> str:
+        """The whole link: a secret."""
+        return f"{self.base}{PATHS[self.fragment.kind]}#{self.fragment.encode()}"
+
+    def __repr__(self) -> str:
+        """The right's kind and nothing that could open anything."""
+        return f"<{self.fragment.kind.name.lower()} link>"
+
+
+def parse_fragment(text: str) -> Fragment:
+    """The fragment out of its text.
+
+    Raises UsageError `link-newer` (unknown kind or flag) or `link-incomplete`
+    (too short, too long, not the one text of these bytes).
+    """
+    head = _decode(text[:4]) if len(text) >= 4 else None
+    if head is None:
+        raise _incomplete()
+    if head[0] not in tuple(Kind):
+        raise UsageError(
+            "link-newer", "This link was made by a newer version of Consigne.", hint="Update, then try again."
+        )
+    kind = Kind(head[0])
+    data = _decode(text) if len(text) == FRAGMENT_LENGTH else None
+    if data is None:
+        raise _incomplete()
+    if data[1] & ~ALLOWED_FLAGS[kind]:
+        raise UsageError(
+            "link-newer",
+            "This link has a flag that only a newer version knows.",
+            hint="Update, then try again.",
+        )
+    return Fragment(kind, data[2:], password=bool(data[1] & FLAG_PASSWORD))
+
+
+def parse_link(text: str, wanted: Kind | None = None) -> Link:
+    """Host and fragment out of a whole link.
+
+    Raises UsageError: `link-incomplete` (no fragment, not a web address, cut),
+    `link-newer`, and `link-wrong-kind` when it is not of the `wanted` kind.
+    """
+    url, _, fragment_text = text.strip().partition("#")
+    base, path = _split_base(url)
+    fragment = parse_fragment(fragment_text)
+    if PATHS[fragment.kind] != path:
+        raise _incomplete()
+    if wanted is not None and fragment.kind != wanted:
+        raise UsageError(
+            "link-wrong-kind",
+            f"This is a {fragment.kind.name.lower()} link; a {wanted.name.lower()} link is needed here.",
+            hint="Download links have /d# in them, manage links /m#.",
+        )
+    return Link(base, fragment)
+
+
+def _split_base(url: str) -> tuple[str, str]:
+    """`https://host/prefix/d` → (`https://host/prefix`, `/d`)."""
+    if len(url) > MAX_URL or not url.isascii() or any(c <= " " for c in url):
+        raise _incomplete()
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise _incomplete() from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.username:
+        raise _incomplete()
+    base, path = url[:-2], url[-2:]
+    if path not in PATHS.values():
+        raise _incomplete()
+    return base, path
+
+
+def _decode(text: str) -> bytes | None:
+    """Bytes out of canonical base64url without padding, or None."""
+    if not ALPHABET.issuperset(text):
+        return None
+    try:
+        data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except binascii.Error:
+        return None
+    return data if base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii") == text else None
+
+
+def _incomplete() -> UsageError:
+    return UsageError(
+        "link-incomplete",
+        "This link is incomplete.",
+        hint="Copy it whole, from https:// to its last character.",
+    )

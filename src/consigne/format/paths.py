@@ -1,0 +1,57 @@
+"""Which paths a share may hold: judged when writing and again when reading.
+
+Only what is dangerous on every system is refused; case, normalisation and the
+reserved names of one system are for the reader that writes files there.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MAX_COMPONENT: Final = 255
+MAX_PATH: Final = 4096
+# C0, DEL and C1 controls; marks that turn the reading direction (CVE-2021-42574).
+_FORBIDDEN: Final = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def refusal(path: str) -> str | None:
+    """Why this path is refused, or None. A final `/` marks a folder without files."""
+    if not path or path == "/":
+        return "it is empty"
+    if path.startswith("/"):
+        return "it is absolute"
+    if "\\" in path:
+        return "it has a backslash"
+    if _FORBIDDEN.search(path):
+        return "it has a control or direction character, or is not valid Unicode"
+    components = path.removesuffix("/").split("/")
+    if any(component in ("", ".", "..") for component in components):
+        return "a component is empty, `.` or `..`"
+    return _too_long(path, components)
+
+
+def conflict(paths: Iterable[str]) -> str | None:
+    """A path that stands twice, or that is a file and another path's folder; or None.
+
+    With `/` sorted before every other character, what lies in `a` follows `a`.
+    """
+    before: str | None = None
+    for path in sorted(path.replace("/", "\0") for path in paths):
+        if before is not None and (path == before or path.startswith(before.removesuffix("\0") + "\0")):
+            is_folder = before.endswith("\0")
+            if path == before or not is_folder:
+                return before.replace("\0", "/")
+        before = path
+    return None
+
+
+def _too_long(path: str, components: list[str]) -> str | None:
+    if len(path.encode("utf-8")) > MAX_PATH:
+        return f"it is longer than {MAX_PATH} bytes"
+    if any(len(component.encode("utf-8")) > MAX_COMPONENT for component in components):
+        return f"a component is longer than {MAX_COMPONENT} bytes"
+    return None
