@@ -244,7 +244,7 @@ class Client:
             manifest.files, manifest.note, manifest.length, state["expires"], state["complete"], links
         )
 
-    def links(self, manage: str) -> list[LinkInfo]:
+    def links(self, manage: str) -> Sequence[LinkInfo]:
         """The links of an object that still open."""
         return self.info(manage).links
 

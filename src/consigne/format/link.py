@@ -119,11 +119,9 @@ def _split_base(url: str) -> tuple[str, str]:
         parts = urlsplit(url)
     except ValueError:
         raise _incomplete() from None
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.username:
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or "@" in parts.netloc:
         raise _incomplete()
     base, path = url[:-2], url[-2:]
-    if path not in PATHS.values():
-        raise _incomplete()
     return base, path
 
 

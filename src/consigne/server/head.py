@@ -1,0 +1,115 @@
+"""The head of one request: read strictly, once, whole.
+
+httptools (llhttp) parses; this file only decides what is taken. The parser gets
+exactly the bytes up to the empty line and is thrown away after: bodies have a
+Content-Length and are counted by the connection. Whatever two programs could
+read in two ways (both lengths, two lengths, bare line feeds, a body in a head)
+is refused, so that a proxy in front and this host never disagree on where a
+request ends.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import unquote
+
+import httptools
+
+from consigne.server.refusal import Refusal
+
+END: Final = b"\r\n\r\n"
+LENGTH: Final = re.compile(rb"[0-9]{1,16}")
+# A bare CR or LF anywhere, or a line that begins with a blank: never two readings.
+AMBIGUOUS: Final = re.compile(rb"(?<!\r)\n|\r(?!\n)|\n[ \t]|\0")
+MOST_HEADERS: Final = 100
+
+
+@dataclass
+class Head:
+    """What a request says before its body. `length` is None where no Content-Length came."""
+
+    method: str = ""
+    path: str = ""
+    query: bytes = b""
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    length: int | None = None
+    keep_alive: bool = False
+    expects_continue: bool = False
+
+
+class _Listener:
+    """Collects what the parser calls out."""
+
+    def __init__(self) -> None:
+        self.url = b""
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.heads = 0
+        self.stray = False
+
+    def on_url(self, url: bytes) -> None:
+        self.url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        self.heads += 1
+
+    def on_body(self, _body: bytes) -> None:
+        self.stray = True
+
+
+def parse(data: bytes) -> Head:
+    """The head in `data`, which ends with its first empty line. Raises Refusal."""
+    if AMBIGUOUS.search(data):
+        raise Refusal("bad-request")
+    listener = _Listener()
+    parser = httptools.HttpRequestParser(listener)
+    try:
+        parser.feed_data(data)
+        url = httptools.parse_url(listener.url)
+    except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+        raise Refusal("bad-request") from None
+    if listener.heads != 1 or listener.stray or len(listener.headers) > MOST_HEADERS:
+        raise Refusal("bad-request")
+    version = parser.get_http_version()
+    if version not in ("1.0", "1.1"):
+        raise Refusal("bad-request")
+    return Head(
+        method=parser.get_method().decode("ascii"),
+        path=_path(url.path),
+        query=url.query or b"",
+        headers=listener.headers,
+        length=_length(listener.headers),
+        keep_alive=version == "1.1" and parser.should_keep_alive(),
+        expects_continue=_expects_continue(listener.headers),
+    )
+
+
+def _path(raw: bytes | None) -> str:
+    if not raw:
+        raise Refusal("bad-request")
+    path = raw.decode("latin-1")
+    return unquote(path) if "%" in path else path
+
+
+def _length(headers: list[tuple[bytes, bytes]]) -> int | None:
+    """The Content-Length. Chunked bodies are refused: their size is not known before."""
+    if any(name == b"transfer-encoding" for name, _ in headers):
+        both = any(name == b"content-length" for name, _ in headers)
+        raise Refusal("bad-request" if both else "length-required")
+    found = [value for name, value in headers if name == b"content-length"]
+    if not found:
+        return None
+    if len(found) > 1 or not LENGTH.fullmatch(found[0]):
+        raise Refusal("bad-request")
+    return int(found[0])
+
+
+def _expects_continue(headers: list[tuple[bytes, bytes]]) -> bool:
+    expected = [value.lower() for name, value in headers if name == b"expect"]
+    if expected not in ([], [b"100-continue"]):
+        raise Refusal("bad-request")
+    return bool(expected)

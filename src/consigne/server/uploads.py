@@ -1,0 +1,194 @@
+"""Objects from begin to removal: every step durable before the next one speaks of it.
+
+    begin: row.   part: bytes, then row.   complete: row.   remove: rows, then files.
+
+A crash between two of these leaves a row without bytes, which nobody was told is
+there, or files without a row, which the sweep takes. It never leaves a row that
+speaks of bytes which are not there.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from consigne.server import days, naming, policy, rights
+from consigne.server.catalog import gone, links, objects
+from consigne.server.catalog.objects import ObjectRow
+from consigne.server.desk import Desk, stored
+from consigne.server.refusal import Refusal
+from consigne.server.states import link_state, object_state
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from consigne import protocol
+    from consigne.server.catalog.transaction import Transaction
+    from consigne.server.policy import AcceptedObject
+
+
+class Uploads(Desk):
+    """What the owner of an object does with it."""
+
+    async def begin(self, new: protocol.NewObject) -> protocol.ObjectState:
+        """Make an object that waits for its parts.
+
+        Refuses `bad-request`, `id-mismatch`, `limit`, `gone`, `object-exists`, `storage-full`.
+        """
+        accepted = policy.judge_new_object(new, self.settings)
+        free = await stored(self.store.free())
+        policy.judge_room(self.receiving.bytes + (accepted.length or 0), free, self.settings)
+        return await self.write(partial(_begin, accepted=accepted, now=self.clock()))
+
+    async def receive_part(
+        self, object_id: bytes, token: bytes, part: int, length: int, body: AsyncIterator[bytes]
+    ) -> None:
+        """Take one part of `length` bytes; durable when it returns.
+
+        A part that is durable already is left as it is, and `body` is not touched.
+        Refuses as `rights.owned_object` and `policy.judge_part`, and `part-busy`,
+        `object-complete`, `storage-full`, `storage-failed`, `bad-request` (short body).
+        """
+        look = partial(self._look_at_part, object_id=object_id, token=token, part=part, length=length)
+        await self.read(look)  # only the owner can make a part busy
+        with self.receiving.claim(object_id, part, length):
+            durable, part_size = await self.read(look)  # again: whoever had the claim may have finished
+            if durable:
+                return
+            policy.judge_room(self.receiving.bytes, await stored(self.store.free()), self.settings)
+            await stored(self.store.write_part(object_id, part, part_size, length, body))
+            await self._record_part(object_id, token, part, length)
+        self.arrivals.tell(object_id)
+
+    async def complete(self, object_id: bytes, token: bytes, length: int) -> protocol.ObjectState:
+        """Fix the length of an object whose parts are all durable. Idempotent.
+
+        Refuses as `rights.owned_object`, and `length-mismatch`, `limit`, `parts-missing`.
+        """
+        state = await self.write(
+            partial(self._complete, object_id=object_id, token=token, length=length, now=self.clock())
+        )
+        self.arrivals.tell(object_id)
+        return state
+
+    async def object_state(self, object_id: bytes, token: bytes) -> protocol.ObjectState:
+        """What is durable, and the links. Refuses as `rights.owned_object`."""
+        return await self.read(partial(_state, object_id=object_id, token=token, now=self.clock()))
+
+    async def extend(self, object_id: bytes, token: bytes, expires_in: int) -> protocol.ObjectState:
+        """Let the object live `expires_in` seconds from now, more or less than it had.
+
+        Refuses as `rights.owned_object`, and `limit`.
+        """
+        policy.judge_lifetime(expires_in, self.settings)
+        now = self.clock()
+        expires = days.end_of(now, expires_in)
+        return await self.write(partial(_extend, object_id=object_id, token=token, now=now, expires=expires))
+
+    async def remove(self, object_id: bytes, token: bytes) -> None:
+        """Forget the object and its links for good, then delete their bytes.
+
+        Once the rows are gone the answer is yes: files that then fail to go are the
+        sweep's. Refuses as `rights.owned_object`.
+        """
+        names = await self.write(partial(_remove, object_id=object_id, token=token, now=self.clock()))
+        self.arrivals.tell(object_id)
+        await self.discard(object_id, names)
+
+    def _look_at_part(
+        self, tx: Transaction, object_id: bytes, token: bytes, part: int, length: int
+    ) -> tuple[bool, int]:
+        """Whether the part is durable, and the part size."""
+        row = rights.owned_object(tx, object_id, token, self.clock())
+        policy.judge_part(row, part, length, self.settings)
+        if row.complete:
+            return True, row.part_size
+        there = objects.part_length(tx, object_id, part)
+        if there is not None and there != length:
+            raise Refusal("length-mismatch")
+        return there is not None, row.part_size
+
+    async def _record_part(self, object_id: bytes, token: bytes, part: int, length: int) -> None:
+        try:
+            await self.write(
+                partial(_record, object_id=object_id, token=token, part=part, length=length, now=self.clock())
+            )
+        except Refusal as refusal:
+            if refusal.code in ("gone", "not-found"):  # removed meanwhile: this part came back after it
+                await self.discard(object_id, [])
+            raise
+
+    def _complete(
+        self, tx: Transaction, object_id: bytes, token: bytes, length: int, now: float
+    ) -> protocol.ObjectState:
+        row = rights.owned_object(tx, object_id, token, now)
+        policy.judge_final_length(row, length, self.settings)
+        if not row.complete:
+            policy.judge_parts(objects.parts(tx, object_id), length, row.part_size)
+            objects.set_complete(tx, object_id, length)
+        return _described(tx, object_id)
+
+
+def forget(tx: Transaction, row: ObjectRow) -> list[str]:
+    """Delete an object's rows, mark its ids as gone; the names of the capsules to delete."""
+    names = [naming.owner_capsule(row.id, row.capsule)] if row.capsule is not None else []
+    for link in links.of_object(tx, row.id):
+        gone.add(tx, link.id)
+        names.append(naming.link_capsule(link.id))
+    gone.add(tx, row.id)
+    objects.delete(tx, row.id)
+    return names
+
+
+def _begin(tx: Transaction, accepted: AcceptedObject, now: float) -> protocol.ObjectState:
+    if gone.has(tx, accepted.id):
+        raise Refusal("gone")
+    there = objects.find(tx, accepted.id)
+    if there is not None:
+        policy.judge_alive(there, now)
+        raise Refusal("object-exists")
+    expires = days.end_of(now, accepted.lifetime)
+    row = ObjectRow(
+        accepted.id, accepted.owner_hash, accepted.length, accepted.part_size, False, expires, None
+    )
+    objects.insert(tx, row, days.day_of(now))
+    return object_state(row, [])
+
+
+def _record(tx: Transaction, object_id: bytes, token: bytes, part: int, length: int, now: float) -> None:
+    row = rights.owned_object(tx, object_id, token, now)
+    if row.complete:  # of unknown length, and completed without this part
+        raise Refusal("object-complete")
+    objects.add_part(tx, object_id, part, length, days.day_of(now))
+
+
+def _state(tx: Transaction, object_id: bytes, token: bytes, now: float) -> protocol.ObjectState:
+    rights.owned_object(tx, object_id, token, now)
+    return _with_links(tx, object_id)
+
+
+def _extend(
+    tx: Transaction, object_id: bytes, token: bytes, now: float, expires: int
+) -> protocol.ObjectState:
+    rights.owned_object(tx, object_id, token, now)
+    objects.set_expiry(tx, object_id, expires)
+    return _with_links(tx, object_id)
+
+
+def _remove(tx: Transaction, object_id: bytes, token: bytes, now: float) -> list[str]:
+    return forget(tx, rights.owned_object(tx, object_id, token, now))
+
+
+def _described(tx: Transaction, object_id: bytes) -> protocol.ObjectState:
+    row = objects.find(tx, object_id)
+    if row is None:
+        raise Refusal("gone")
+    return object_state(row, policy.merged(part for part, _ in objects.parts(tx, object_id)))
+
+
+def _with_links(tx: Transaction, object_id: bytes) -> protocol.ObjectState:
+    row = objects.find(tx, object_id)
+    state = _described(tx, object_id)
+    if row is not None:
+        state["links"] = [link_state(link, row) for link in links.of_object(tx, object_id)]
+    return state
