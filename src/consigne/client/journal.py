@@ -101,8 +101,8 @@ class Journal:
 
     def close(self) -> None:
         """Let go of the lock. A journal that never began leaves no file."""
-        if self.head is None:
-            self._path.unlink(missing_ok=True)
+        if self.head is None and _is_at(self._path, self._handle):
+            self._path.unlink()
         os.close(self._handle)
 
     def __enter__(self) -> Self:

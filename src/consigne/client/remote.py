@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, SSLError
 
-from consigne import __version__, protocol
+from consigne import protocol
 from consigne.client import answers
 from consigne.client.addresses import check_base, connection_pool
 from consigne.client.answers import broken, checked
 from consigne.client.patience import Patience, TransientError, lost, unreachable
 from consigne.errors import HostError
+from consigne.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -1,0 +1,262 @@
+"""Tickets and content: counted exactly, charged, waited for."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+
+import pytest
+
+from consigne import protocol
+from consigne.server import downloads, policy, prepaid
+from consigne.server.refusal import Refusal
+from consigne.server.service import Range
+from tests.server.lodging import MIB, hosted, refused
+
+PART = 8 * MIB
+
+
+@hosted
+async def test_whole_and_ranges(host):
+    data = secrets.token_bytes(5000)
+    owner = await host.put(data)
+    ticket = await owner.ticket()
+    assert await owner.fetch(ticket, whole=True) == data
+    assert await owner.fetch(ticket, 10, 19) == data[10:20]
+    assert await owner.fetch(ticket, 4990, None) == data[4990:]
+    assert await owner.fetch(ticket, 4990, 10**12) == data[4990:]
+    assert await owner.fetch(ticket, suffix=7) == data[-7:]
+    assert await owner.fetch(ticket, suffix=10**12) == data
+    for wanted in (Range(5000, None, None), Range(9, 8, None), Range(None, None, 0)):
+        async with refused("range-not-satisfiable") as told:
+            await host.service.content(owner.id, ticket, wanted)
+        assert told[0].extra == {"length": 5000}
+    piece = await host.service.content(owner.id, ticket, Range(0, 4, None))
+    assert (piece.start, piece.stop, piece.total, piece.partial) == (0, 5, 5000, True)
+    await piece.aclose()
+    await piece.aclose()
+
+
+@hosted
+async def test_a_hundred_at_once_on_a_one_download_link(host):
+    owner = await host.put(downloads=1)
+    tickets = [await owner.ticket() for _ in range(100)]
+    outcomes = await asyncio.gather(
+        *(owner.fetch(ticket, whole=True) for ticket in tickets), return_exceptions=True
+    )
+    refusals = [outcome.code for outcome in outcomes if isinstance(outcome, Refusal)]
+    assert refusals == ["downloads-used-up"] * 99
+    async with refused("downloads-used-up"):
+        await owner.ticket()
+    winner = tickets[next(n for n, outcome in enumerate(outcomes) if isinstance(outcome, bytes))]
+    assert await owner.fetch(winner, 100, 199) == b"x" * 100  # resumes on its own ticket
+    view = await owner.links[0].view()
+    assert (view["downloads"], view["downloads_left"]) == (1, 0)
+    await host.restart()
+    owner.service = host.service
+    assert await owner.fetch(winner, 100, 199) == b"x" * 100
+
+
+@hosted
+async def test_only_served_content_counts(host):
+    owner = await host.put(downloads=1)
+    ticket = await owner.ticket()
+    head = await host.service.content_head(owner.id, ticket)
+    assert (head.start, head.stop, head.total, head.partial) == (0, 5000, 5000, False)
+    await head.aclose()
+    async with refused("range-not-satisfiable"):
+        await host.service.content(owner.id, ticket, Range(5000, None, None))
+    assert (await owner.links[0].view())["downloads"] == 0
+    other = await owner.ticket()
+    await owner.fetch(other, 0, 0)
+    async with refused("downloads-used-up"):
+        await host.service.content_head(owner.id, ticket)
+
+
+@hosted
+async def test_tickets_open_nothing_else(host):
+    owner, other = await host.put(), await host.put()
+    ticket = await owner.ticket()
+    stored = (await host.rows("tickets"))[0][0]
+    for wrong in (secrets.token_bytes(32), stored, owner.token, owner.links[0].token):
+        async with refused("token-wrong"):
+            await host.service.content(owner.id, wrong, None)
+    async with refused("token-wrong"):
+        await host.service.content(other.id, ticket, None)
+    for wrong in (ticket, stored, owner.hash):
+        async with refused("token-wrong"):
+            await host.service.object_state(owner.id, wrong)
+
+
+@hosted
+async def test_a_ticket_lives_a_day_and_up_to_an_hour_more(host):
+    owner = await host.put()
+    ticket = await owner.ticket()
+    host.clock.pass_days(1)
+    assert await owner.fetch(ticket, 0, 0)
+    host.clock.now += 3600
+    async with refused("token-wrong"):
+        await owner.fetch(ticket, 0, 0)
+
+
+@hosted
+async def test_unused_tickets_are_bounded(host, monkeypatch):
+    monkeypatch.setattr(policy, "MAX_UNUSED_TICKETS", 3)
+    owner = await host.put()
+    tickets = [await owner.ticket() for _ in range(3)]
+    async with refused("too-many-downloads"):
+        await owner.ticket()
+    await owner.fetch(tickets[0], 0, 0)
+    await owner.ticket()
+
+
+@hosted
+async def test_a_ticket_is_spent(host):
+    owner = await host.put(bytes(PART))
+    ticket = await owner.ticket()
+    served = 0
+    with pytest.raises(Refusal) as caught:  # noqa: PT012 - until it is spent
+        while True:
+            served += len(await owner.fetch(ticket, whole=True))
+    assert caught.value.code == "ticket-spent"
+    assert served == protocol.ticket_budget(PART)
+    async with refused("ticket-spent"):
+        await owner.fetch(ticket, 0, 0)
+    assert await owner.fetch(await owner.ticket(), 0, 0)
+
+
+@hosted
+async def test_unserved_bytes_are_refunded(host, monkeypatch):
+    monkeypatch.setattr(prepaid, "RESERVE", MIB)
+    monkeypatch.setattr(downloads, "RESERVE", MIB)
+    owner = await host.put(bytes(PART))
+    ticket = await owner.ticket()
+    for _ in range(30):  # 240 MiB if nothing came back
+        piece = await host.service.content(owner.id, ticket, None)
+        async for chunk in piece.chunks:
+            assert len(chunk) <= MIB
+            break
+        await piece.aclose()
+    assert (await host.rows("tickets"))[0][4] <= 31 * MIB + MIB
+    assert len(await owner.fetch(ticket, whole=True)) == PART
+
+
+@hosted
+async def test_ranges_do_not_wait_for_the_disk(host, monkeypatch):
+    """Within its reserve a ticket costs no commit; a crash loses it at most that reserve."""
+    owner = await host.put(bytes(PART))
+    ticket = await owner.ticket()
+    await owner.fetch(ticket, 0, 0)
+    charged = (await host.rows("tickets"))[0][4]
+    assert charged == prepaid.RESERVE
+    for first in range(0, PART, MIB):
+        await owner.fetch(ticket, first, first + MIB - 1)
+    assert (await host.rows("tickets"))[0][4] == charged
+    monkeypatch.setattr(prepaid, "MOST_TICKETS", 1)  # another download pushes it out: it is paid back
+    await owner.fetch(await owner.ticket(), 0, 0)
+    by_hash = {row[0]: row[4] for row in await host.rows("tickets")}
+    assert by_hash[protocol.token_hash(ticket)] == PART + 1
+
+
+@hosted
+async def test_a_failed_commit_is_no_credit(host):
+    owner = await host.put(bytes(PART))
+    ticket = await owner.ticket()
+    host.service.prepaid.set(protocol.token_hash(ticket), 5)
+    await host.catalog.close()
+    async with refused("storage-failed"):
+        await host.service.content(owner.id, ticket, None)
+    assert host.service.prepaid.left(protocol.token_hash(ticket)) == 0
+
+
+# ---------------------------------------------------------------- reading while it is written
+
+
+@hosted
+async def test_what_is_contiguous_is_served(host):
+    data = secrets.token_bytes(3 * PART + 10)
+    owner = await host.begin(len(data))
+    await owner.link()
+    ticket = await owner.ticket()
+    await owner.send(0, data[:PART])
+    await owner.send(1, data[PART : 2 * PART])
+    await owner.send(3, data[3 * PART :])
+    assert await owner.fetch(ticket, 5) == data[5 : 2 * PART]
+    assert await owner.fetch(ticket, PART + 7, PART + 9) == data[PART + 7 : PART + 10]
+    assert await owner.fetch(ticket, suffix=4) == data[-4:]
+    piece = await host.service.content(owner.id, ticket, Range(0, None, None))
+    assert (piece.stop, piece.total, piece.partial) == (2 * PART, len(data), True)
+    await piece.aclose()
+    async with refused("not-yet") as told:
+        await owner.fetch(ticket, 2 * PART)
+    assert told[0].retry_after == 1
+    async with refused("range-not-satisfiable"):
+        await owner.fetch(ticket, len(data))
+    async with refused("not-yet") as told:
+        await owner.fetch(ticket, whole=True)
+    assert "Range" in told[0].extra["hint"]
+    head = await host.service.content_head(owner.id, ticket)
+    assert head.total == len(data)
+
+
+@hosted
+async def test_of_unknown_length(host):
+    owner = await host.begin()
+    await owner.link()
+    ticket = await owner.ticket()
+    async with refused("not-yet"):
+        await owner.fetch(ticket, 0)
+    await owner.send(0, b"begun")
+    piece = await host.service.content(owner.id, ticket, Range(1, None, None))
+    assert (piece.start, piece.stop, piece.total, piece.partial) == (1, 5, None, True)
+    await piece.aclose()
+    assert await owner.fetch(ticket, 1, 2) == b"eg"
+    for wanted in (Range(5, None, None), Range(None, None, 3)):
+        async with refused("not-yet"):
+            await host.service.content(owner.id, ticket, wanted)
+    async with refused("not-yet"):
+        await host.service.content_head(owner.id, ticket)
+    async with refused("range-not-satisfiable"):
+        await owner.fetch(ticket, 10**15)
+    view = await owner.links[0].view()
+    assert (view["length"], view["complete"]) == (None, False)
+
+
+@hosted
+async def test_a_reader_is_woken(host):
+    host.service.wait_for_bytes = 20.0
+    owner = await host.begin(10)
+    await owner.link()
+    ticket = await owner.ticket()
+    reader = asyncio.create_task(owner.fetch(ticket, 0))
+    await asyncio.sleep(0.02)
+    before = asyncio.get_running_loop().time()
+    await owner.send(0, b"0123456789")
+    assert await reader == b"0123456789"
+    assert asyncio.get_running_loop().time() - before < 0.9
+    assert host.service.arrivals._waiting == {}  # noqa: SLF001 - nothing is left behind
+
+
+@hosted
+async def test_progress_of_another_process_is_found(host):
+    """Nobody wakes the reader; it looks again by itself."""
+    host.service.wait_for_bytes = 20.0
+    owner = await host.begin(10)
+    await owner.link()
+    reader = asyncio.create_task(owner.fetch(await owner.ticket(), 0))
+    await asyncio.sleep(0.02)
+    host.service.arrivals.tell = lambda _: None
+    await owner.send(0, b"0123456789")
+    assert await reader == b"0123456789"
+
+
+@hosted
+async def test_removed_while_a_reader_waits(host):
+    host.service.wait_for_bytes = 20.0
+    owner = await host.begin(10)
+    await owner.link()
+    reader = asyncio.create_task(owner.fetch(await owner.ticket(), 0))
+    await asyncio.sleep(0.02)
+    await owner.remove()
+    async with refused("gone"):
+        await reader

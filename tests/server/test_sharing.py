@@ -1,0 +1,318 @@
+"""Links and capsules: made once, looked at, guessed at, revoked."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from dataclasses import replace
+
+import pytest
+
+from consigne import protocol
+from consigne.server import policy
+from tests.server.lodging import CAPSULE, Link, hosted, refused
+
+OTHER_CAPSULE = CAPSULE + b"other"
+
+
+@hosted
+async def test_a_link_is_made_once(host):
+    owner = await host.put(downloads=3, expires_in=2 * protocol.DAY)
+    link = owner.links[0]
+    same = owner.new_link(link, 2 * protocol.DAY, 3)
+    state, created = await host.service.put_link(link.id, owner.token, same)
+    assert (created, state["downloads_left"], state["locked"]) == (False, 3, False)
+    host.clock.pass_days(1)  # a retry comes later, and moves nothing
+    assert (await host.service.put_link(link.id, owner.token, same))[0] == state
+    for other in (
+        same | {"downloads": None},
+        same | {"downloads": 4},
+        same | {"expires_in": None},
+        same | {"expires_in": 60},
+        same | {"token_hash": protocol.b64u(bytes(32))},
+    ):
+        async with refused("link-exists"):
+            await host.service.put_link(link.id, owner.token, other)
+
+
+@hosted
+async def test_a_link_stays_with_its_object(host):
+    owner, other = await host.put(), await host.put()
+    link = owner.links[0]
+    async with refused("link-exists"):
+        await host.service.put_link(link.id, other.token, other.new_link(link))
+    async with refused("link-exists"):  # nor can a link take the id of an object
+        await host.service.put_link(owner.id, other.token, other.new_link(Link(host.service)))
+    async with refused("token-wrong"):
+        await host.service.put_link(link.id, other.token, owner.new_link(link))
+
+
+@pytest.mark.parametrize(
+    ("values", "code"),
+    [
+        ({"downloads": 0}, "limit"),
+        ({"downloads": -1}, "limit"),
+        ({"downloads": 1_000_001}, "limit"),
+        ({"downloads": True}, "bad-request"),
+        ({"expires_in": 0}, "limit"),
+        ({"expires_in": 31 * protocol.DAY}, "limit"),
+        ({"token_hash": "x"}, "bad-request"),
+        ({"object": "x"}, "bad-request"),
+    ],
+)
+@hosted
+async def test_bounds_of_links(host, values, code):
+    owner, link = await host.put(), Link(host.service)
+    async with refused(code):
+        await host.service.put_link(link.id, owner.token, owner.new_link(link) | values)
+
+
+@hosted
+async def test_links_of_one_object_are_bounded(host, monkeypatch):
+    monkeypatch.setattr(policy, "MAX_LINKS", 3)
+    owner = await host.put()
+    for _ in range(2):
+        await owner.link()
+    async with refused("limit"):
+        await owner.link()
+
+
+@hosted
+async def test_a_link_never_outlives_its_object(host):
+    owner = await host.put(expires_in=30 * protocol.DAY)
+    assert (await owner.links[0].view())["expires"] == (await owner.state())["expires"]
+
+
+@hosted
+async def test_a_link_ends_by_itself(host):
+    owner = await host.put(expires_in=3600)
+    link, ticket = owner.links[0], await owner.ticket()
+    same = owner.new_link(link, 3600)
+    host.clock.now += 2 * 3600
+    for attempt in (
+        link.view(),
+        link.ticket(),
+        host.service.link_capsule(link.id, link.token),
+        host.service.content(owner.id, ticket, None),
+        host.service.put_link(link.id, owner.token, same),
+        host.service.revoke(link.id, owner.token),
+    ):
+        async with refused("gone"):
+            await attempt
+    await owner.state()  # the object lives on
+
+
+@hosted
+async def test_view_and_capsule_count_nothing(host):
+    owner = await host.put(downloads=1)
+    link = owner.links[0]
+    for _ in range(3):
+        view = await link.view()
+        assert await host.service.link_capsule(link.id, link.token) == CAPSULE
+    assert view == {
+        "object": protocol.b64u(owner.id),
+        "complete": True,
+        "length": 5000,
+        "part_size": 8 * protocol.MIB,
+        "expires": view["expires"],
+        "downloads": 0,
+        "downloads_left": 1,
+    }
+
+
+@hosted
+async def test_a_link_without_its_capsule_is_not_there_for_readers(host):
+    owner = await host.put()
+    link = await owner.link(capsule=None)
+    for attempt in (link.view(), link.ticket(), host.service.link_capsule(link.id, link.token)):
+        async with refused("not-found"):
+            await attempt
+    await host.service.put_link_capsule(link.id, owner.token, CAPSULE)
+    await link.view()
+
+
+@hosted
+async def test_a_links_capsule_is_written_once(host):
+    owner = await host.put()
+    link = owner.links[0]
+    await host.service.put_link_capsule(link.id, owner.token, CAPSULE)
+    async with refused("capsule-exists"):
+        await host.service.put_link_capsule(link.id, owner.token, OTHER_CAPSULE)
+    assert await host.service.link_capsule(link.id, link.token) == CAPSULE
+
+
+@hosted
+async def test_two_capsules_at_once_for_one_link(host):
+    owner = await host.put()
+    link = await owner.link(capsule=None)
+    capsules = [CAPSULE + bytes([n]) for n in range(10)]
+    outcomes = await asyncio.gather(
+        *(host.service.put_link_capsule(link.id, owner.token, capsule) for capsule in capsules),
+        return_exceptions=True,
+    )
+    taken = [capsule for capsule, outcome in zip(capsules, outcomes, strict=True) if outcome is None]
+    assert [await host.service.link_capsule(link.id, link.token)] == taken
+
+
+@hosted
+async def test_sizes_of_capsules(host):
+    owner = await host.put()
+    link = await owner.link(capsule=None)
+    host.service.settings = replace(host.settings, max_capsule=8192)
+    for capsule, code in (
+        (b"", "bad-request"),
+        (bytes(protocol.CAPSULE_OVERHEAD), "bad-request"),
+        (bytes(8193), "too-large"),
+    ):
+        async with refused(code):
+            await host.service.put_link_capsule(link.id, owner.token, capsule)
+        async with refused(code):
+            await host.service.put_owner_capsule(owner.id, owner.token, capsule, None)
+
+
+@hosted
+async def test_a_link_revoked_while_its_capsule_comes_in(host):
+    owner = await host.put()
+    link, real = await owner.link(capsule=None), host.store.put_capsule
+
+    async def revoked_meanwhile(name, data):
+        await real(name, data)
+        await host.service.revoke(link.id, owner.token)
+
+    host.store.put_capsule = revoked_meanwhile
+    async with refused("gone"):
+        await host.service.put_link_capsule(link.id, owner.token, CAPSULE)
+    assert ("capsule", protocol.b64u(link.id)) not in await host.names()
+
+
+@hosted
+async def test_revoke(host):
+    owner = await host.put()
+    link, other, ticket = owner.links[0], await owner.link(), await owner.ticket()
+    await host.service.revoke(link.id, owner.token)
+    for attempt in (
+        link.view(),
+        host.service.put_link(link.id, owner.token, owner.new_link(link)),
+        host.service.revoke(link.id, owner.token),
+        host.service.unlock(link.id, owner.token),
+    ):
+        async with refused("gone"):
+            await attempt
+    async with refused("token-wrong"):
+        await host.service.content(owner.id, ticket, None)
+    await other.view()
+    assert await owner.fetch(await other.ticket(), whole=True)
+    assert ("capsule", protocol.b64u(link.id)) not in await host.names()
+
+
+# ---------------------------------------------------------------- guessing
+
+
+async def guess(host, link, times):
+    for _ in range(times):
+        async with refused("token-wrong"):
+            await host.service.link_view(link.id, secrets.token_bytes(32))
+
+
+@hosted
+async def test_guessing_slows_then_locks(host):
+    owner = await host.put()
+    link, other = owner.links[0], await owner.link()
+    await guess(host, link, 10)
+    waits = []
+    for _ in range(90):
+        async with refused("slow-down") as told:  # the right token too
+            await link.view()
+        waits.append(told[0].retry_after)
+        host.clock.now += told[0].retry_after
+        await guess(host, link, 1)
+    assert waits[:5] == [1, 2, 4, 8, 16]
+    assert max(waits) == waits[-1] == 3600
+    host.clock.now += 3600
+    for attempt in (link.view(), link.ticket(), host.service.link_capsule(link.id, link.token)):
+        async with refused("link-locked"):
+            await attempt
+    await other.view()  # others are unaffected
+    assert [state["locked"] for state in (await owner.state())["links"]].count(True) == 1
+    await host.service.unlock(link.id, owner.token)
+    await link.view()
+
+
+@hosted
+async def test_a_right_token_forgives_nothing(host):
+    owner = await host.put()
+    link = owner.links[0]
+    await guess(host, link, 9)
+    await link.view()
+    await guess(host, link, 1)
+    async with refused("slow-down"):
+        await link.view()
+
+
+@hosted
+async def test_guesses_are_counted_exactly_and_survive_a_restart(host):
+    owner = await host.put()
+    link = owner.links[0]
+    outcomes = await asyncio.gather(
+        *(host.service.link_view(link.id, secrets.token_bytes(32)) for _ in range(50)), return_exceptions=True
+    )
+    assert sorted(outcome.code for outcome in outcomes) == ["slow-down"] * 40 + ["token-wrong"] * 10
+    await host.restart()
+    async with refused("slow-down"):
+        await host.service.link_view(link.id, link.token)
+
+
+@hosted
+async def test_a_clock_set_back_does_not_shut_a_link(host):
+    owner = await host.put()
+    await guess(host, owner.links[0], 10)
+    host.clock.pass_days(-365)
+    await owner.links[0].view()
+
+
+# ---------------------------------------------------------------- owner capsules
+
+
+@hosted
+async def test_owner_capsule_is_replaced_under_its_etag(host):
+    owner, service = await host.put(), host.service
+    async with refused("not-found"):
+        await service.owner_capsule(owner.id, owner.token)
+    async with refused("capsule-changed"):
+        await service.put_owner_capsule(owner.id, owner.token, CAPSULE, '"anything"')
+    first = await service.put_owner_capsule(owner.id, owner.token, CAPSULE, None)
+    assert first == protocol.capsule_etag(CAPSULE)
+    assert await service.put_owner_capsule(owner.id, owner.token, CAPSULE, None) == first
+    for wrong in (None, '"other"', ""):
+        async with refused("capsule-changed"):
+            await service.put_owner_capsule(owner.id, owner.token, OTHER_CAPSULE, wrong)
+    second = await service.put_owner_capsule(owner.id, owner.token, OTHER_CAPSULE, f'"x", {first}')
+    assert await service.owner_capsule(owner.id, owner.token) == (OTHER_CAPSULE, second)
+    # A repetition whose first answer was lost is fine.
+    assert await service.put_owner_capsule(owner.id, owner.token, OTHER_CAPSULE, first) == second
+    assert len([kind for kind, name in await host.names() if kind == "capsule" and "." in name]) == 1
+    await service.put_owner_capsule(owner.id, owner.token, CAPSULE, "*")
+
+
+@hosted
+async def test_one_of_many_replacements_wins(host):
+    owner, service = await host.put(), host.service
+    first = await service.put_owner_capsule(owner.id, owner.token, CAPSULE, None)
+    capsules = [CAPSULE + bytes([n]) for n in range(10)]
+    outcomes = await asyncio.gather(
+        *(service.put_owner_capsule(owner.id, owner.token, capsule, first) for capsule in capsules),
+        return_exceptions=True,
+    )
+    won = [number for number, outcome in enumerate(outcomes) if isinstance(outcome, str)]
+    assert len(won) == 1
+    assert (await service.owner_capsule(owner.id, owner.token))[0] == capsules[won[0]]
+    await owner.remove()
+    assert await host.names() == []
+
+
+@hosted
+async def test_service_info(host):
+    info = await host.service.service_info()
+    assert info["upload"] == "open"
+    assert info["default_expires_in"] == 7 * protocol.DAY
+    await host.service.ready()
