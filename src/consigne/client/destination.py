@@ -16,13 +16,13 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from consigne.client.landing import LARGE, LargeFile, SmallFile, aligned_buffer
 from consigne.client.naming import folding, local_names
 from consigne.client.source import show
 from consigne.errors import LocalError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from io import FileIO
     from pathlib import Path
 
     from consigne.format.manifest import FileEntry, Manifest
@@ -171,14 +171,14 @@ class PlainWriter:
         self._placed = placed
         self._starts = [item.start for item in placed]
         self._index = -1
-        self._open: FileIO | None = None
+        self._open: SmallFile | LargeFile | None = None
+        self._buffer: memoryview | None = None
+        self._reached = 0
 
-    def close(self) -> None:
-        """Let go of the open file."""
-        if self._open is not None:
-            self._open.close()
-            self._open = None
-            self._index = -1
+    @property
+    def settled(self) -> int:
+        """Up to this offset of the content, what was handed over in a row is written."""
+        return self._reached - (self._open.waiting if self._open else 0)
 
     def write(self, offset: int, plain: memoryview) -> None:
         """Plaintext at `offset` of the content; what belongs to no chosen file is dropped.
@@ -188,14 +188,25 @@ class PlainWriter:
         for index, start, stop in self._extents(offset, offset + len(plain)):
             placed = self._placed[index]
             try:
-                handle = self._handle(index)
-                if handle.tell() != start - placed.start:
-                    handle.seek(start - placed.start)
-                view = plain[start - offset : stop - offset]
-                while view:
-                    view = view[handle.write(view) :]
+                self._file(index).write(start - placed.start, plain[start - offset : stop - offset])
             except OSError as error:
-                raise LocalError("file-unwritable", f"{show(placed.entry.path)}: {error.strerror}.") from None
+                raise unwritable(placed.entry.path, error) from None
+        self._reached = offset + len(plain)
+
+    def flush(self) -> None:
+        """Write what is waiting. Raises LocalError `file-unwritable`."""
+        if isinstance(self._open, LargeFile):
+            try:
+                self._open.flush()
+            except OSError as error:
+                raise unwritable(self._placed[self._index].entry.path, error) from None
+
+    def close(self) -> None:
+        """Let go of the open file."""
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+            self._index = -1
 
     def _extents(self, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
         index = max(0, bisect_right(self._starts, start) - 1)
@@ -205,18 +216,27 @@ class PlainWriter:
                 yield index, max(start, placed.start), min(stop, placed.stop)
             index += 1
 
-    def _handle(self, index: int) -> FileIO:
+    def _file(self, index: int) -> SmallFile | LargeFile:
         if self._open is None or self._index != index:
+            self.flush()
             self.close()
-            path = self._destination.path_of(self._placed[index])
-            self._open = open(path, "wb", buffering=0, opener=_keeping)  # noqa: SIM115 - kept open
+            path, size = self._destination.path_of(self._placed[index]), self._placed[index].entry.size
+            if size < LARGE:
+                self._open = SmallFile(path)
+            else:
+                self._buffer = self._buffer or aligned_buffer()
+                self._open = LargeFile(path, size, self._buffer)
             self._index = index
         return self._open
 
 
-def _keeping(path: str, flags: int) -> int:
-    """Open for writing without cutting: other threads write other ranges of it."""
-    return os.open(path, (flags & ~os.O_TRUNC) | getattr(os, "O_NOFOLLOW", 0), 0o666)
+def unwritable(path: str, error: OSError) -> LocalError:
+    """The disk does not take it."""
+    return LocalError(
+        "file-unwritable",
+        f"{show(path)}: {error.strerror}.",
+        hint="Make room or choose another folder; the same command goes on where this one ended.",
+    )
 
 
 def _move_exclusively(source: Path, final: Path) -> None:

@@ -92,6 +92,8 @@ class Fetcher:
             self._patience.moved()
             if self._meter:
                 self._meter.add(len(sealed))
+            if self._patience.stopped():
+                return
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ class Patience:
 
     def __init__(self, meter: Meter | None = None, stop: Callable[[], bool] | None = None) -> None:
         self._meter = meter
-        self._stop = stop or (lambda: False)
+        self.stopped = stop or (lambda: False)
         self._since = time.monotonic()
 
     def moved(self) -> None:
@@ -43,7 +43,7 @@ class Patience:
             self._meter.waiting(+1)
         try:
             while True:
-                if self._stop() or self._still_for() > PATIENCE:
+                if self.stopped() or self._still_for() > PATIENCE:
                     raise trouble
                 left = until - time.monotonic()
                 if left <= 0:

@@ -110,6 +110,7 @@ def collect(arguments: Sequence[str | os.PathLike[str]], *, skip_refused: bool =
             f"These paths cannot be given:\n{listing}",
             hint="Rename them, or go on without them with --skip-refused.",
         )
+    found.skipped.extend(found.refused)
     _judge_together(found)
     return found
 

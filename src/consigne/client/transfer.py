@@ -317,6 +317,7 @@ def _place_head(download: Download, destination: Destination, done: SegmentSet, 
     if done.missing([(0, 0)]):
         writer = destination.writer()
         writer.write(0, memoryview(download.head))
+        writer.flush()
         writer.close()
         done.add(0)
         meter.add(_bytes_of(download.layout, [(0, 0)]))
@@ -331,15 +332,31 @@ class _Writer(Fetcher):
         self._files = destination.writer()
         self._done = done
         self._layout = download.layout
+        self._next = 0
         super().__init__(download, self._write, meter, patience)
 
-    def _write(self, segment: int, plain: memoryview) -> None:
-        self._files.write(self._layout.plain_start(segment), plain)
-        self._done.add(segment)
+    def work(self, run: Run) -> None:
+        """Fetch a run; count its segments as their bytes are handed to the disk."""
+        self._next = run[0]
+        super().work(run)
+        self._files.flush()
+        self._count()
 
     def close(self) -> None:
         """Let go of the open file."""
         self._files.close()
+
+    def _write(self, segment: int, plain: memoryview) -> None:
+        self._files.write(self._layout.plain_start(segment), plain)
+        self._count()
+
+    def _count(self) -> None:
+        while (
+            self._next < self._layout.segments
+            and self._layout.plain_range(self._next)[1] <= self._files.settled
+        ):
+            self._done.add(self._next)
+            self._next += 1
 
 
 class _Keeper:
