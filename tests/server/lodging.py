@@ -9,9 +9,13 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+import os
 import secrets
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,16 +45,16 @@ class Clock:
 class Lodging:
     """One host, to be restarted at will."""
 
-    def __init__(self, folder, store_class=DiskStore, **settings):
+    def __init__(self, folder: Path, store_class: type[DiskStore] = DiskStore, **settings: object) -> None:
         self.folder, self.clock = folder, Clock()
         self.settings = replace(Settings(min_free=0), **settings)
         self._store_class = store_class
 
     @property
-    def database(self):
+    def database(self) -> Path:
         return self.folder / "catalog.db"
 
-    async def open(self):
+    async def open(self) -> None:
         self.catalog = Catalog(self.database)
         await self.catalog.open()
         self.store = self._store_class(self.folder / "store")
@@ -58,26 +62,33 @@ class Lodging:
         self.service = Service(self.catalog, self.store, self.settings, self.clock)
         self.service.wait_for_bytes = 0.05
 
-    async def close(self):
+    async def close(self) -> None:
         await self.catalog.close()
         await self.store.close()
 
-    async def restart(self):
+    async def restart(self) -> None:
         await self.close()
         await self.open()
 
-    async def names(self):
+    async def names(self) -> list[tuple[str, str]]:
         return sorted([(name.kind, name.name) async for name in self.store.names()])
 
-    async def rows(self, table):
-        return await self.catalog.read(lambda tx: list(tx.rows(f"SELECT * FROM {table}")))
+    def age(self, days: float) -> None:
+        """Let every file of the store be so many days old."""
+        then = int(self.clock.now // protocol.DAY - days) * protocol.DAY
+        for file in (self.folder / "store").rglob("*"):
+            if file.is_file():
+                os.utime(file, (then, then))
 
-    async def begin(self, length=None, expires_in=None):
+    async def rows(self, table: str) -> list[tuple[Any, ...]]:
+        return await self.catalog.read(lambda tx: list(tx.rows(f"SELECT * FROM {table}")))  # noqa: S608
+
+    async def begin(self, length: int | None = None, expires_in: int | None = None) -> protocol.ObjectState:
         owner = Owner(self.service)
         await owner.begin(length, expires_in)
         return owner
 
-    async def put(self, content=b"x" * 5000, **link):
+    async def put(self, content: bytes = b"x" * 5000, **link: object) -> Owner:
         """A complete object with one link that has its capsule."""
         owner = await self.begin(len(content))
         await owner.send(0, content)
@@ -87,7 +98,7 @@ class Lodging:
 
 
 @asynccontextmanager
-async def lodging(folder, **settings):
+async def lodging(folder: Path, **settings: object) -> AsyncIterator[Lodging]:
     host = Lodging(folder, **settings)
     await host.open()
     try:
@@ -96,12 +107,12 @@ async def lodging(folder, **settings):
         await host.close()
 
 
-def hosted(test):
+def hosted(test: Callable[..., Any]) -> Callable[..., None]:
     """Run an async test that takes `host`."""
 
     @functools.wraps(test)
-    def run(tmp_path, **values):
-        async def with_host():
+    def run(tmp_path: Path, **values: object) -> None:
+        async def with_host() -> None:
             async with lodging(tmp_path) as host:
                 await test(host=host, **values)
 
@@ -120,10 +131,10 @@ class Link:
     id: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     token: bytes = field(default_factory=lambda: secrets.token_bytes(32))
 
-    async def view(self):
+    async def view(self) -> protocol.LinkView:
         return await self.service.link_view(self.id, self.token)
 
-    async def ticket(self):
+    async def ticket(self) -> bytes:
         answer = await self.service.start_download(self.id, self.token)
         return protocol.unb64u(answer["ticket"])
 
@@ -136,14 +147,14 @@ class Owner:
     links: list[Link] = field(default_factory=list)
 
     @property
-    def hash(self):
+    def hash(self) -> bytes:
         return protocol.token_hash(self.token)
 
     @property
-    def id(self):
+    def id(self) -> bytes:
         return protocol.derive_object_id(self.commitment, self.hash)
 
-    def new(self, length=None, expires_in=None):
+    def new(self, length: int | None = None, expires_in: int | None = None) -> dict[str, Any]:
         return {
             "id": protocol.b64u(self.id),
             "commitment": protocol.b64u(self.commitment),
@@ -152,22 +163,24 @@ class Owner:
             "expires_in": expires_in,
         }
 
-    async def begin(self, length=None, expires_in=None):
+    async def begin(self, length: int | None = None, expires_in: int | None = None) -> protocol.ObjectState:
         return await self.service.begin(self.new(length, expires_in))
 
-    async def send(self, part, data):
+    async def send(self, part: int, data: bytes) -> None:
         await self.service.receive_part(self.id, self.token, part, len(data), pieces(data))
 
-    async def complete(self, length):
+    async def complete(self, length: int | None) -> protocol.ObjectState:
         return await self.service.complete(self.id, self.token, length)
 
-    async def state(self):
+    async def state(self) -> protocol.ObjectState:
         return await self.service.object_state(self.id, self.token)
 
-    async def remove(self):
+    async def remove(self) -> None:
         await self.service.remove(self.id, self.token)
 
-    def new_link(self, link, expires_in=None, downloads=None):
+    def new_link(
+        self, link: Link, expires_in: int | None = None, downloads: int | None = None
+    ) -> dict[str, Any]:
         return {
             "object": protocol.b64u(self.id),
             "token_hash": protocol.b64u(protocol.token_hash(link.token)),
@@ -175,7 +188,7 @@ class Owner:
             "downloads": downloads,
         }
 
-    async def link(self, capsule=CAPSULE, **values):
+    async def link(self, capsule: bytes | None = CAPSULE, **values: object) -> Link:
         link = Link(self.service)
         await self.service.put_link(link.id, self.token, self.new_link(link, **values))
         if capsule is not None:
@@ -183,10 +196,18 @@ class Owner:
         self.links.append(link)
         return link
 
-    async def ticket(self):
+    async def ticket(self) -> bytes:
         return await self.links[0].ticket()
 
-    async def fetch(self, ticket, first=None, last=None, suffix=None, *, whole=False):
+    async def fetch(
+        self,
+        ticket: bytes,
+        first: int | None = None,
+        last: int | None = None,
+        suffix: int | None = None,
+        *,
+        whole: bool = False,
+    ) -> bytes:
         wanted = None if whole else Range(first, last, suffix)
         piece = await self.service.content(self.id, ticket, wanted)
         try:
@@ -195,13 +216,13 @@ class Owner:
             await piece.aclose()
 
 
-async def pieces(data, size=MIB):
+async def pieces(data: bytes, size: int = MIB) -> AsyncIterator[bytes]:
     for start in range(0, len(data), size):
         yield data[start : start + size]
 
 
 @asynccontextmanager
-async def refused(code):
+async def refused(code: str) -> AsyncIterator[list[Refusal]]:
     """What happens inside is refused with `code`; gives the refusal afterwards."""
     told = []
     with pytest.raises(Refusal) as caught:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime
 
 import pytest
@@ -19,7 +20,7 @@ pairs = st.tuples(numbers, maybe).filter(lambda pair: pair[1] is None or pair[0]
 asked = pairs.map(lambda pair: Range(*pair, None)) | st.builds(Range, st.none(), st.none(), numbers)
 
 
-def by_hand(wanted, length):
+def by_hand(wanted: Range, length: int) -> list[int]:
     """The same by enumerating bytes."""
     everything = range(length)
     if wanted.first is None:
@@ -29,19 +30,19 @@ def by_hand(wanted, length):
 
 
 @given(asked, st.integers(1, 50))
-def test_ranges_within(wanted, length):
+def test_ranges_within(wanted: Range, length: int) -> None:
     expected = by_hand(wanted, length)
     try:
         span = ranges.within(wanted, length)
     except Refusal as refusal:
-        assert refusal.code == "range-not-satisfiable"
+        assert refusal.code == "range-not-satisfiable"  # noqa: PT017 - one of two outcomes
         assert expected == []
     else:
         assert list(range(*span)) == expected
 
 
 @given(asked, st.integers(1, 50), st.integers(0, 50), st.booleans())
-def test_ranges_so_far(wanted, length, durable, known):
+def test_ranges_so_far(wanted: Range, length: int, durable: int, known: bytes | None) -> None:
     """What is served is asked for, durable, and begins with the first byte asked for."""
     told = length if known else None
     try:
@@ -62,28 +63,28 @@ def test_ranges_so_far(wanted, length, durable, known):
         assert list(range(*span)) == expected
 
 
-def test_first_wanted_of_an_impossible_range():
+def test_first_wanted_of_an_impossible_range() -> None:
     for wanted in (Range(1000, None, None), Range(5, 4, None)):
         with pytest.raises(Refusal):
             ranges.first_wanted(wanted, None, 1000)
 
 
 @given(st.sets(st.integers(0, 30)))
-def test_merged(parts):
+def test_merged(parts: set[int]) -> None:
     pairs = policy.merged(sorted(parts))
     assert {part for first, last in pairs for part in range(first, last + 1)} == parts
-    assert all(ahead[0] > behind[1] + 1 for behind, ahead in zip(pairs, pairs[1:], strict=False))
+    assert all(ahead[0] > behind[1] + 1 for behind, ahead in itertools.pairwise(pairs))
 
 
 @given(st.sets(st.integers(0, 20)), st.integers(1, 200))
-def test_missing_parts(parts, length):
+def test_missing_parts(parts: set[int], length: int) -> None:
     size, count = 10, protocol.part_count(length, 10)
     there = [(part, policy.length_at(part, length, size)) for part in sorted(parts) if part < count]
     missing = {part for part in range(count) if part not in parts}
     try:
         policy.judge_parts(there, length, size)
     except Refusal as refusal:
-        assert refusal.code == "parts-missing"
+        assert refusal.code == "parts-missing"  # noqa: PT017 - one of two outcomes
         listed = refusal.extra["missing"]
         assert {part for first, last in listed for part in range(first, last + 1)} == missing
     else:
@@ -91,14 +92,14 @@ def test_missing_parts(parts, length):
 
 
 @pytest.mark.parametrize("parts", [[(0, 10), (1, 4)], [(0, 9), (1, 5)], [(0, 10), (1, 5), (2, 1)], [(5, 1)]])
-def test_parts_that_disagree_with_the_length(parts):
+def test_parts_that_disagree_with_the_length(parts: set[int]) -> None:
     with pytest.raises(Refusal) as caught:
         policy.judge_parts(parts, 15, 10)
     assert caught.value.code == "length-mismatch"
 
 
 @given(st.floats(0, 4e9), st.integers(1, 60 * protocol.DAY))
-def test_ends_are_rounded_up(now, lifetime):
+def test_ends_are_rounded_up(now: float, lifetime: int) -> None:
     end = days.end_of(now, lifetime)
     step = protocol.DAY if lifetime >= protocol.DAY else days.HOUR
     assert end % step == 0
@@ -108,14 +109,14 @@ def test_ends_are_rounded_up(now, lifetime):
     assert protocol.DAY <= ticket - now < protocol.DAY + days.HOUR + 1
 
 
-def test_ends_can_always_be_written():
+def test_ends_can_always_be_written() -> None:
     assert days.rfc3339(days.end_of(2e9, 2**53 - 1)).startswith("9999-")
     assert days.rfc3339(0) == "1970-01-01T00:00:00Z"
     moment = datetime(2026, 11, 23, tzinfo=UTC)
     assert days.rfc3339(int(moment.timestamp())) == "2026-11-23T00:00:00Z"
 
 
-def test_delays():
+def test_delays() -> None:
     assert [guessing.delay_after(wrong) for wrong in (0, 9, 10, 11, 12, 21, 22, 99, 10**9)] == [
         0, 0, 1, 2, 4, 2048, 3600, 3600, 3600,
     ]  # fmt: skip
@@ -124,7 +125,7 @@ def test_delays():
 
 
 @given(st.floats(0, 4e9), st.integers(0, 200), st.floats(-1e6, 1e6))
-def test_a_wait_never_exceeds_its_delay(now, wrong, passed):
+def test_a_wait_never_exceeds_its_delay(now: float, wrong: int, passed: float) -> None:
     wait = guessing.seconds_to_wait(now + passed, guessing.not_before_after(now, wrong), wrong)
     delay = guessing.delay_after(wrong)
     assert 0 <= wait <= delay + 1
@@ -134,13 +135,13 @@ def test_a_wait_never_exceeds_its_delay(now, wrong, passed):
 
 
 @given(st.binary(min_size=32, max_size=32), st.binary(min_size=32, max_size=32))
-def test_capsule_names_are_read_back(known, digest):
+def test_capsule_names_are_read_back(known: bytes | None, digest: bytes) -> None:
     assert naming.read_name(naming.link_capsule(known)) == (known, None)
     assert naming.read_name(naming.owner_capsule(known, digest)) == (known, naming.version_of(digest))
 
 
 @pytest.mark.parametrize("name", ["", "x", "A" * 42 + "B", "A" * 43 + ".", "A" * 43 + ".short", "A" * 44])
-def test_names_of_others_are_not_read(name):
+def test_names_of_others_are_not_read(name: str) -> None:
     assert naming.read_name(name) is None
 
 
@@ -157,7 +158,7 @@ def test_names_of_others_are_not_read(name):
         ('W/"a"', '"a"', False),
     ],
 )
-def test_if_match(if_match, tag, fine):
+def test_if_match(if_match: str | None, tag: str | None, *, fine: bool) -> None:
     if fine:
         policy.judge_if_match(if_match, tag)
     else:
@@ -165,7 +166,7 @@ def test_if_match(if_match, tag, fine):
             policy.judge_if_match(if_match, tag)
 
 
-def test_every_refusal_has_a_problem():
+def test_every_refusal_has_a_problem() -> None:
     """A code that protocol.py does not know would be a 500; Refusal itself refuses it."""
     with pytest.raises(KeyError):
         Refusal("no-such-code")

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Never
 
 import pytest
 
 from consigne import protocol
 from consigne.server.stores import StoreFull
-from tests.server.lodging import CAPSULE, MIB, NOON, Owner, hosted, lodging, pieces, refused
+from tests.server.lodging import CAPSULE, MIB, NOON, Lodging, Owner, hosted, pieces, refused
 
 PART = 8 * MIB
 
 
 @hosted
-async def test_begin_answers_part_size_and_a_rounded_expiry(host):
+async def test_begin_answers_part_size_and_a_rounded_expiry(host: Lodging) -> None:
     state = await Owner(host.service).begin(length=9 * MIB)
     assert state["part_size"] == PART
     assert state["parts"] == []
@@ -26,13 +28,13 @@ async def test_begin_answers_part_size_and_a_rounded_expiry(host):
 
 
 @hosted
-async def test_a_short_life_ends_at_a_full_hour(host):
+async def test_a_short_life_ends_at_a_full_hour(host: Lodging) -> None:
     await host.begin(length=1, expires_in=60)
     assert (await host.rows("objects"))[0][5] == 20_000 * protocol.DAY + 13 * 3600
 
 
 @hosted
-async def test_an_id_must_follow_from_commitment_and_owner(host):
+async def test_an_id_must_follow_from_commitment_and_owner(host: Lodging) -> None:
     new = Owner(host.service).new(5)
     async with refused("id-mismatch"):
         await host.service.begin(new | {"commitment": protocol.b64u(bytes(32))})
@@ -42,13 +44,10 @@ async def test_an_id_must_follow_from_commitment_and_owner(host):
 
 @pytest.mark.parametrize("member", ["id", "commitment", "owner_hash"])
 @pytest.mark.parametrize("value", ["", "é" * 43, "A" * 42, "A" * 42 + "B", "=" * 43, 5, None])
-def test_malformed_values_are_refused(tmp_path, member, value):
-    async def run():
-        async with lodging(tmp_path) as host:
-            async with refused("bad-request"):
-                await host.service.begin(Owner(host.service).new(5) | {member: value})
-
-    asyncio.run(run())
+@hosted
+async def test_malformed_values_are_refused(host: Lodging, member: str, value: object) -> None:
+    async with refused("bad-request"):
+        await host.service.begin(Owner(host.service).new(5) | {member: value})
 
 
 @pytest.mark.parametrize(
@@ -66,21 +65,21 @@ def test_malformed_values_are_refused(tmp_path, member, value):
     ],
 )
 @hosted
-async def test_bounds_of_begin(host, values, code):
+async def test_bounds_of_begin(host: Lodging, values: dict[str, object], code: str) -> None:
     async with refused(code):
         await host.service.begin(Owner(host.service).new(5) | values)
     assert await host.rows("objects") == []
 
 
 @hosted
-async def test_begin_twice(host):
+async def test_begin_twice(host: Lodging) -> None:
     owner = await host.begin(5)
     async with refused("object-exists"):
         await owner.begin(5)
 
 
 @hosted
-async def test_only_the_owner(host):
+async def test_only_the_owner(host: Lodging) -> None:
     owner, other = await host.put(), secrets.token_bytes(32)
     service, object_id = host.service, owner.id
     for attempt in (
@@ -100,7 +99,7 @@ async def test_only_the_owner(host):
 
 
 @hosted
-async def test_what_never_was_is_not_found(host):
+async def test_what_never_was_is_not_found(host: Lodging) -> None:
     service, unknown, token = host.service, secrets.token_bytes(32), secrets.token_bytes(32)
     for attempt in (
         service.receive_part(unknown, token, 0, 1, pieces(b"y")),
@@ -121,7 +120,7 @@ async def test_what_never_was_is_not_found(host):
 
 
 @hosted
-async def test_parts_in_any_order_then_complete(host):
+async def test_parts_in_any_order_then_complete(host: Lodging) -> None:
     data = secrets.token_bytes(2 * PART + 3)
     owner = await host.begin(len(data))
     await owner.send(2, data[2 * PART :])
@@ -140,7 +139,7 @@ async def test_parts_in_any_order_then_complete(host):
 
 
 @hosted
-async def test_parts_have_their_place_and_length(host):
+async def test_parts_have_their_place_and_length(host: Lodging) -> None:
     owner = await host.begin(PART + 5)
     for part, size, code in (
         (0, PART - 1, "length-mismatch"),
@@ -156,7 +155,7 @@ async def test_parts_have_their_place_and_length(host):
 
 
 @hosted
-async def test_unknown_length(host):
+async def test_unknown_length(host: Lodging) -> None:
     part = protocol.UNKNOWN_LENGTH_PART_SIZE
     owner = await host.begin()
     async with refused("not-found"):
@@ -177,17 +176,20 @@ async def test_unknown_length(host):
 
 
 @hosted
-async def test_lengths_of_unknown_objects_are_bounded(host):
+async def test_lengths_of_unknown_objects_are_bounded(host: Lodging) -> None:
     owner = await host.begin()
     for length in (0, -1, 100 * 2**30 + 1):
         async with refused("limit"):
             await owner.complete(length)
     async with refused("limit"):
         await owner.send(6400, b"x")  # byte 100 GiB
+    host.service.settings = replace(host.settings, max_length=protocol.MAX_CONTENT)
+    async with refused("limit"):
+        await owner.complete(protocol.MAX_PARTS * protocol.UNKNOWN_LENGTH_PART_SIZE + 1)
 
 
 @hosted
-async def test_declared_and_final_length_agree(host):
+async def test_declared_and_final_length_agree(host: Lodging) -> None:
     owner = await host.put()
     async with refused("length-mismatch"):
         await owner.complete(4999)
@@ -197,12 +199,12 @@ async def test_declared_and_final_length_agree(host):
 
 
 @hosted
-async def test_what_is_durable_is_never_rewritten(host):
+async def test_what_is_durable_is_never_rewritten(host: Lodging) -> None:
     owner = await host.begin(5000)
     await owner.send(0, b"a" * 5000)
     touched = []
 
-    async def body():
+    async def body() -> AsyncIterator[bytes]:
         touched.append(True)
         yield b"b" * 5000
 
@@ -217,11 +219,11 @@ async def test_what_is_durable_is_never_rewritten(host):
 
 
 @hosted
-async def test_two_senders_of_one_part(host):
+async def test_two_senders_of_one_part(host: Lodging) -> None:
     owner = await host.begin(10)
     begun, go_on = asyncio.Event(), asyncio.Event()
 
-    async def slow():
+    async def slow() -> AsyncIterator[bytes]:
         yield b"first"
         begun.set()
         await go_on.wait()
@@ -242,7 +244,7 @@ async def test_two_senders_of_one_part(host):
 
 
 @hosted
-async def test_short_and_long_bodies(host):
+async def test_short_and_long_bodies(host: Lodging) -> None:
     owner = await host.begin(10)
     async with refused("bad-request"):
         await host.service.receive_part(owner.id, owner.token, 0, 10, pieces(b"short"))
@@ -253,10 +255,10 @@ async def test_short_and_long_bodies(host):
 
 
 @hosted
-async def test_removed_while_a_part_comes_in(host):
+async def test_removed_while_a_part_comes_in(host: Lodging) -> None:
     owner = await host.begin(10)
 
-    async def body():
+    async def body() -> AsyncIterator[bytes]:
         yield b"first"
         await owner.remove()
         yield b"first"
@@ -267,11 +269,11 @@ async def test_removed_while_a_part_comes_in(host):
 
 
 @hosted
-async def test_completed_while_a_part_comes_in(host):
+async def test_completed_while_a_part_comes_in(host: Lodging) -> None:
     owner = await host.begin()
     await owner.send(0, b"all")
 
-    async def body():
+    async def body() -> AsyncIterator[bytes]:
         yield b"more"
         await owner.complete(3)
 
@@ -280,7 +282,7 @@ async def test_completed_while_a_part_comes_in(host):
 
 
 @hosted
-async def test_gone_is_gone(host):
+async def test_gone_is_gone(host: Lodging) -> None:
     owner = await host.put()
     link = owner.links[0]
     await owner.remove()
@@ -308,7 +310,7 @@ async def test_gone_is_gone(host):
 
 
 @hosted
-async def test_expiry_is_judged_at_each_request(host):
+async def test_expiry_is_judged_at_each_request(host: Lodging) -> None:
     owner = await host.put()
     ticket = await owner.ticket()
     assert await owner.fetch(ticket, 0, 9) == b"x" * 10
@@ -328,7 +330,7 @@ async def test_expiry_is_judged_at_each_request(host):
 
 
 @hosted
-async def test_extend(host):
+async def test_extend(host: Lodging) -> None:
     owner = await host.put()
     short = await owner.link(expires_in=protocol.DAY)
     state = await host.service.extend(owner.id, owner.token, 30 * protocol.DAY)
@@ -343,7 +345,7 @@ async def test_extend(host):
 
 
 @hosted
-async def test_no_room(host):
+async def test_no_room(host: Lodging) -> None:
     owner = await host.begin(10)
     more_than_there_is = await host.store.free() + 2**40
     host.service.settings = replace(host.settings, min_free=more_than_there_is)
@@ -357,11 +359,11 @@ async def test_no_room(host):
 
 
 @hosted
-async def test_a_full_or_broken_disk_acknowledges_nothing(host):
+async def test_a_full_or_broken_disk_acknowledges_nothing(host: Lodging) -> None:
     owner = await host.begin(10)
     real = host.store.write_part
 
-    async def full(*_):
+    async def full(*_: object) -> Never:
         raise StoreFull
 
     host.store.write_part = full
@@ -373,7 +375,7 @@ async def test_a_full_or_broken_disk_acknowledges_nothing(host):
 
 
 @hosted
-async def test_a_clock_set_back_loses_nothing(host):
+async def test_a_clock_set_back_loses_nothing(host: Lodging) -> None:
     owner = await host.put()
     host.clock.pass_days(-400)
     assert await owner.fetch(await owner.ticket(), whole=True) == b"x" * 5000
@@ -381,13 +383,11 @@ async def test_a_clock_set_back_loses_nothing(host):
 
 
 @hosted
-async def test_many_missing_parts_are_listed_up_to_a_bound(host):
+async def test_many_missing_parts_are_listed_up_to_a_bound(host: Lodging) -> None:
     owner = await host.begin(PART * 5000)
     await host.catalog.write(
         lambda tx: [
-            tx.run(
-                "INSERT INTO parts (object, part, length) VALUES (:o, :p, :l)", o=owner.id, p=n, l=PART
-            )
+            tx.run("INSERT INTO parts (object, part, length) VALUES (:o, :p, :l)", o=owner.id, p=n, l=PART)
             for n in range(1, 5000, 2)
         ]
     )

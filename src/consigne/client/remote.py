@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     import urllib3
 
+FIRST_TRIES: Final = 4
 MAX_JSON: Final = 4 * protocol.MIB
 MAX_PROBLEM: Final = 64 * 1024
 _Answer = TypeVar("_Answer")
@@ -200,8 +201,8 @@ class Remote:
             try:
                 return attempt()
             except TransientError as trouble:
-                if not self._answered and trouble.status is None:
-                    raise
+                if not self._answered and (trouble.code == "host-unreachable" or tries == FIRST_TRIES):
+                    raise  # it never answered: rather a wrong address than a passing trouble
                 patience.pause(trouble, tries)
                 tries += 1
 
