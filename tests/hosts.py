@@ -21,6 +21,7 @@ from consigne import protocol
 from consigne.server.app import App
 from consigne.server.catalog.catalog import Catalog
 from consigne.server.hub import Hub
+from consigne.server.main import loop_factory
 from consigne.server.service import Service
 from consigne.server.settings import Settings
 from consigne.server.stores.disk import DiskStore
@@ -74,7 +75,8 @@ def hub_of(
 
     def run() -> None:
         try:
-            asyncio.run(main())
+            with asyncio.Runner(loop_factory=loop_factory()) as runner:
+                runner.run(main())
         except BaseException as error:  # noqa: BLE001 - shown to the test
             failed.append(error)
             is_ready.set()

@@ -6,7 +6,6 @@ import json
 import os
 import pty
 import select
-import signal
 import subprocess
 import sys
 import time
@@ -165,15 +164,3 @@ class Terminal:
             return False
         self.shown += data.decode()
         return bool(data)
-
-
-def signal_when_linked(process: subprocess.Popen[bytes], number: signal.Signals) -> str:
-    """Send a signal as soon as the link is shown; what was shown until then."""
-    assert process.stderr is not None
-    seen = b""
-    while b"link: " not in seen:
-        line = process.stderr.readline()
-        assert line, seen
-        seen += line
-    process.send_signal(number)
-    return seen.decode()

@@ -13,7 +13,6 @@ HEAVY = (
     "starlette",
     "uvicorn",
     "asyncio",
-    "json",
     "consigne.client",
     "consigne.server",
 )

@@ -114,7 +114,7 @@ def test_links_are_made_and_revoked(shell: Shell) -> None:
     assert shell.must("cat", second.out).out == "12345"
     assert shell.must("revoke", put["manage"], put["link"]).err == "revoked\n"
     shell.fails(3, "gone", "get", put["link"])
-    shell.fails(3, "downloads-used-up", "get", second.out)
+    shell.fails(3, "downloads-used-up", "get", second.out, "-o", "there")
     assert [link["link"] for link in shell.must("info", put["manage"], "--json").json["links"]] == [
         second.out
     ]
@@ -123,11 +123,12 @@ def test_links_are_made_and_revoked(shell: Shell) -> None:
 def test_links_of_the_wrong_kind(shell: Shell) -> None:
     shell.write("a.txt")
     put = shell.put("a.txt")
-    for command in ("get", "ls", "cat"):
-        assert shell.run(command, put["manage"]).code == 2
+    for words in (("cat", put["manage"]), ("rm", put["link"]), ("revoke", put["manage"], put["manage"])):
+        assert shell.run(*words).code == 2
+        assert "link is needed here" in shell.run(*words).err
     shell.fails(2, "link-wrong-kind", "get", put["manage"])
-    shell.fails(2, "link-wrong-kind", "rm", put["link"])
-    shell.fails(2, "link-wrong-kind", "revoke", put["manage"], put["manage"])
+    shell.fails(2, "link-wrong-kind", "ls", put["manage"])
+    shell.fails(2, "link-wrong-kind", "extend", put["link"], "7d")
     shell.fails(2, "link-wrong-kind", "mine", "--forget", put["link"])
 
 
@@ -202,7 +203,7 @@ def test_unlock_after_too_many_guesses(shell: Shell) -> None:
     shell.write("a.txt", "12345")
     put = shell.must("put", "a.txt", "--password-file", "-", "--json", stdin=b"secret").json
     guess(put["link"], 11)
-    failed = shell.fails(4, "slow-down", "cat", put["link"], "--password-file", "-", stdin=b"secret")
+    failed = shell.fails(4, "slow-down", "ls", put["link"], "--password-file", "-", stdin=b"secret")
     assert "seconds" in failed.error["message"]
     assert shell.must("unlock", put["manage"], put["link"]).err == "unlocked\n"
     assert shell.must("cat", put["link"], "--password-file", "-", stdin=b"secret").out == "12345"

@@ -104,37 +104,57 @@ def test_put_killed_again_and_again(tmp_path: Path, host: Host) -> None:
         assert kills == KILLS
 
 
+def get_through_kills(
+    user: User, host: Host, chance: random.Random, link: str, into: Path, source: Path, kills: int
+) -> int:
+    """One get, interrupted up to `kills` times, given again until it is done; how often it was."""
+    interrupted = 0
+    while True:
+        process = user.start("get", link, "-o", str(into))
+        time.sleep(chance.uniform(0.15, 0.8))
+        if process.poll() is None and interrupted < kills:
+            interrupted += 1
+            whole = not (into / "bag").exists() or same_tree(source, into / "bag")
+            assert whole, "it had its name before it was complete"
+            if chance.random() < 0.5:
+                process.send_signal(chance.choice([signal.SIGKILL, signal.SIGINT]))
+            else:
+                host.kill()
+                time.sleep(chance.uniform(0, 0.3))
+                host.start()
+        _, err = process.communicate(timeout=120)
+        assert "Traceback" not in err
+        if process.returncode == 0:
+            break
+        if (into / "bag").exists() and not list(into.glob(".consigne*")):
+            break  # it was killed after all was done
+        assert process.returncode in (-signal.SIGKILL, -signal.SIGINT, 130, 6), err
+    assert same_tree(source, into / "bag")
+    assert sorted(path.name for path in into.iterdir()) == ["bag"]
+    subprocess.run(["rm", "-rf", into], check=True)
+    return interrupted
+
+
 def test_get_killed_again_and_again(tmp_path: Path, host: Host) -> None:
     chance = random.Random(SEED + 1)
     user = User(tmp_path / "home", host.url)
     source = bag(tmp_path / "source", 150 * MIB)
-    kills = round_number = 0
+    link = user.must("put", str(source), "--quiet")
+    kills = 0
     while kills < KILLS:
-        round_number += 1
-        # One download only: going on must be the same download, or the link would be used up.
-        link = user.must("put", str(source), "--downloads", "1", "--quiet")
-        into = tmp_path / f"got-{round_number}"
-        done = False
-        while not done:
-            process = user.start("get", link, "-o", str(into))
-            time.sleep(chance.uniform(0.15, 0.8))
-            if process.poll() is None and kills < KILLS:
-                kills += 1
-                assert not (into / "bag").exists(), "it had its name before it was complete"
-                if chance.random() < 0.5:
-                    end(process, chance.choice([signal.SIGKILL, signal.SIGINT]))
-                else:
-                    host.kill()
-                    time.sleep(chance.uniform(0, 0.3))
-                    host.start()
-            _, err = process.communicate(timeout=120)
-            assert "Traceback" not in err
-            done = process.returncode == 0
-            assert done or process.returncode in (-9, 130, 6), err
-        assert same_tree(source, into / "bag")
-        assert sorted(path.name for path in into.iterdir()) == ["bag"]
-        subprocess.run(["rm", "-rf", into], check=True)
-    assert kills == KILLS
+        kills += get_through_kills(user, host, chance, link, tmp_path / "got", source, KILLS - kills)
+
+
+def test_going_on_is_the_same_download(tmp_path: Path, host: Host) -> None:
+    """A link for one download survives that download's interruption, by either end."""
+    chance = random.Random(SEED + 2)
+    user = User(tmp_path / "home", host.url)
+    source = bag(tmp_path / "source", 150 * MIB)
+    kills = 0
+    while kills < max(3, KILLS // 10):
+        link = user.must("put", str(source), "--quiet", "--downloads", "1")
+        kills += get_through_kills(user, host, chance, link, tmp_path / "got", source, 1)
+        assert user.run("get", link, "-o", str(tmp_path / "again")).returncode == 3
 
 
 def test_a_file_that_changes_between_two_tries_gets_a_new_key(tmp_path: Path, host: Host) -> None:

@@ -10,11 +10,12 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import Any
+from typing import Self
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from starlette.types import Receive, Scope, Send
 
 from consigne.server import buffers, logs
 from consigne.server.exchange import DisconnectedError
@@ -23,7 +24,7 @@ from tests.hosts import Running, app_in_thread
 BIG = 3 * 1024 * 1024
 
 
-async def app(scope: Any, receive: Any, send: Any) -> None:
+async def app(scope: Scope, receive: Receive, send: Send) -> None:
     """Answers with what it got: method, path, how many bytes, and their sum."""
     count = total = 0
     more = scope["path"] != "/unread"
@@ -54,7 +55,7 @@ class Peer:
         self.socket = socket.create_connection(("127.0.0.1", host.port), timeout=10)
         self.left = b""
 
-    def __enter__(self) -> Peer:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -191,33 +192,33 @@ def test_a_body_that_stops(host: Running) -> None:
 
 
 def test_a_body_that_drips() -> None:
-    with app_in_thread(app, body_timeout=0.3, body_min_rate=100_000) as host:
-        with Peer(host).send(b"PUT / HTTP/1.1\r\nContent-Length: 100000\r\n\r\n") as peer:
-            stop = threading.Event()
+    with app_in_thread(app, body_timeout=0.3, body_min_rate=100_000) as host, Peer(host) as peer:
+        peer.send(b"PUT / HTTP/1.1\r\nContent-Length: 100000\r\n\r\n")
+        stop = threading.Event()
 
-            def drip() -> None:
-                while not stop.wait(0.02):
-                    try:
-                        peer.socket.send(b"x" * 10)
-                    except OSError:
-                        return
+        def drip() -> None:
+            while not stop.wait(0.02):
+                try:
+                    peer.socket.send(b"x" * 10)
+                except OSError:
+                    return
 
-            thread = threading.Thread(target=drip)
-            thread.start()
-            try:
-                assert peer.answer()[0] == 408
-            finally:
-                stop.set()
-                thread.join()
+        thread = threading.Thread(target=drip)
+        thread.start()
+        try:
+            assert peer.answer()[0] == 408
+        finally:
+            stop.set()
+            thread.join()
 
 
 def test_a_body_that_comes_steadily_is_let_in() -> None:
-    with app_in_thread(app, body_timeout=0.3, body_min_rate=100) as host:
-        with Peer(host).send(b"PUT / HTTP/1.1\r\nContent-Length: 10000\r\n\r\n") as peer:
-            for _ in range(10):
-                peer.send(b"x" * 1000)
-                time.sleep(0.1)
-            assert json.loads(peer.answer()[2])[2] == 10_000
+    with app_in_thread(app, body_timeout=0.3, body_min_rate=100) as host, Peer(host) as peer:
+        peer.send(b"PUT / HTTP/1.1\r\nContent-Length: 10000\r\n\r\n")
+        for _ in range(10):
+            peer.send(b"x" * 1000)
+            time.sleep(0.1)
+        assert json.loads(peer.answer()[2])[2] == 10_000
 
 
 @pytest.mark.parametrize("size", [1, 65536, 65537, 1 << 20, (1 << 20) + 1, 5_000_000])
@@ -421,7 +422,7 @@ def test_stopping_lets_answers_end() -> None:
 
 
 def test_stopping_ends_what_does_not_end() -> None:
-    async def endless(_scope: Any, _receive: Any, _send: Any) -> None:
+    async def endless(_scope: Scope, _receive: Receive, _send: Send) -> None:
         await asyncio.Event().wait()
 
     began = time.monotonic()
@@ -437,7 +438,7 @@ def test_sending_to_a_peer_that_went_is_told_to_the_application() -> None:
     outcome: list[BaseException] = []
     ended = threading.Event()
 
-    async def sends(_scope: Any, _receive: Any, send: Any) -> None:
+    async def sends(_scope: Scope, _receive: Receive, send: Send) -> None:
         try:
             start = {
                 "type": "http.response.start",
@@ -460,16 +461,13 @@ def test_sending_to_a_peer_that_went_is_told_to_the_application() -> None:
 
 
 def test_log_lines_quote_nothing(capsys: pytest.CaptureFixture[str]) -> None:  # attack 28
-    async def fails(scope: Any, _receive: Any, _send: Any) -> None:
+    async def fails(scope: Scope, _receive: Receive, _send: Send) -> None:
         raise RuntimeError(scope["path"], scope["headers"])
 
     logs.configure("debug")
-    try:
-        with app_in_thread(fails) as host, Peer(host) as peer:
-            peer.send(b"GET /secret-path HTTP/1.1\r\nAuthorization: Bearer secret-token\r\n\r\n")
-            assert peer.answer()[0] == 500
-    finally:
-        logs.LOG.handlers.clear()
+    with app_in_thread(fails) as host, Peer(host) as peer:
+        peer.send(b"GET /secret-path HTTP/1.1\r\nAuthorization: Bearer secret-token\r\n\r\n")
+        assert peer.answer()[0] == 500
     said = capsys.readouterr().err
     assert "RuntimeError at exchange.py:" in said
     assert "secret" not in said

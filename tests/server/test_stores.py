@@ -255,7 +255,6 @@ def test_errors_name_no_path_and_no_id(store: Store, tmp_path: Path) -> None:
 
 @pytest.fixture
 def disk(tmp_path: Path) -> DiskStore:
-    os.umask(0o022)
     return DiskStore(tmp_path / "store")
 
 

@@ -7,6 +7,7 @@ is slow here (AES, sockets, files) happens outside the GIL.
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
@@ -62,8 +63,9 @@ class Crew(Generic[Job]):
             self._wait_for(len(threads))
         finally:
             self._stopped = True
+            deadline = time.monotonic() + LINGER
             for thread in threads:
-                thread.join(LINGER)
+                thread.join(max(0.0, deadline - time.monotonic()))
         if self._failure is not None:
             raise self._failure
 

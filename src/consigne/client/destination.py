@@ -87,20 +87,28 @@ class Destination:
 
         Raises LocalError `file-exists` when something stands where a file goes.
         """
-        self._folder.mkdir(parents=True, exist_ok=True)
         if self.exists and not resume:
             shutil.rmtree(self._partial)
-        self._partial.mkdir(mode=0o700, exist_ok=True)
-        self._names = local_names(
-            (placed.entry.path for placed in self._placed),
-            fold=folding(self._partial),
-            windows=sys.platform == "win32",
-        )
+        self._name_files()
         self._refuse_existing()
         self._make_folders()
         for placed in self._placed:
             if not placed.entry.size and not placed.entry.is_folder:
                 self.path_of(placed).touch(mode=0o666)
+
+    def is_whole(self) -> bool:
+        """Whether every file is here, be it in the partial folder or where it belongs."""
+        self._name_files()
+        names = (self._names[placed.entry.path.removesuffix("/")] for placed in self._placed)
+        return all(os.path.lexists(self._partial / n) or os.path.lexists(self._folder / n) for n in names)
+
+    def _name_files(self) -> None:
+        self._partial.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._names = local_names(
+            (placed.entry.path for placed in self._placed),
+            fold=folding(self._partial),
+            windows=sys.platform == "win32",
+        )
 
     def path_of(self, placed: Placed) -> Path:
         """Where a file is written to until the end."""
@@ -125,11 +133,10 @@ class Destination:
         """Give everything its final name; the top level's paths. Raises LocalError `file-exists`."""
         for placed in self._placed:
             _set_modified(self.path_of(placed), placed.entry)
-        tops = [self._folder / name for name in sorted(os.listdir(self._partial))]
-        for final in tops:
-            self._move(self._partial / final.name, final)
+        for name in sorted(os.listdir(self._partial)):
+            self._move(self._partial / name, self._folder / name)
         self._partial.rmdir()
-        return tops
+        return [self._folder / name for name in self._tops()]
 
     def abandon(self) -> None:
         """Delete what was written: it cannot be used."""
@@ -147,9 +154,12 @@ class Destination:
     def _refuse_existing(self) -> None:
         if self._force:
             return
-        for top in {name.split("/", 1)[0] for name in self._names.values() if name}:
+        for top in self._tops():
             if os.path.lexists(self._folder / top):
                 raise _in_the_way(self._folder / top)
+
+    def _tops(self) -> list[str]:
+        return sorted({name.split("/", 1)[0] for name in self._names.values() if name})
 
     def _move(self, source: Path, final: Path) -> None:
         """Rename; with force into an existing folder, file by file."""

@@ -168,16 +168,16 @@ def in_order(download: Download, run: Run) -> Iterator[bytes]:
     """The plaintext of a run of segments in order, two blocks fetched ahead."""
     first, last = run
     blocks = iter([(at, min(at + BLOCK - 1, last)) for at in range(first, last + 1, BLOCK)])
-    with ThreadPoolExecutor(FETCHERS - 1) as pool:
+    pool = ThreadPoolExecutor(FETCHERS - 1)
+    try:
         ahead = deque(pool.submit(fetch_block, download, block) for block in _take(blocks, FETCHERS - 1))
-        try:
-            while ahead:
-                plain = ahead.popleft().result()
-                ahead.extend(pool.submit(fetch_block, download, block) for block in _take(blocks, 1))
-                yield plain
-        finally:
-            for future in ahead:
-                future.cancel()
+        while ahead:
+            plain = ahead.popleft().result()
+            ahead.extend(pool.submit(fetch_block, download, block) for block in _take(blocks, 1))
+            yield plain
+    finally:
+        # Not waited for: a reader who stops (Ctrl-C, too) owes nothing to a host that does not answer.
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def fetch_block(download: Download, run: Run) -> bytes:

@@ -44,13 +44,18 @@ class Journal:
         self.records: list[bytes] = []
         self._load()
 
+    @staticmethod
+    def name_for(description: str) -> str:
+        """The file name of a transfer's journal: a hash, which tells nothing."""
+        return hashlib.sha256(description.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+
     @classmethod
     def open(cls, name: str) -> Self:
-        """The journal of one transfer; `name` is hashed into a file name.
+        """The journal of the transfer that `name` describes.
 
         Raises LocalError `journal-busy` when another command holds it.
         """
-        path = journals_folder() / hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+        path = journals_folder() / cls.name_for(name)
         while True:
             handle = private_opener(str(path), os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0))
             if not locking.try_lock(handle):

@@ -43,7 +43,8 @@ if TYPE_CHECKING:
     from consigne.client.sending import Upload
     from consigne.format.link import Link
 
-FLUSH_EVERY: Final = 2.0  # seconds between flushes of what was got
+FLUSH_EVERY: Final = 1.0  # seconds between flushes of what was got
+MOVING: Final = b"moving"  # the record that says: all is there, only names are missing
 
 
 @dataclass(frozen=True)
@@ -226,29 +227,40 @@ def get(remote: Remote, link: Link, options: GetOptions, watcher: Watcher) -> Ge
     """
     opened = open_link(remote, link.fragment, options.password)
     placed = choose(opened.manifest, options.only)
-    name = b64u(opened.reader.link_id)
-    where = str(options.into.resolve())
-    destination = Destination(options.into, name[:8], placed, force=options.force)
-    with Journal.open(json.dumps(["get", name, where, options.only])) as journal:
-        done = _remembered_segments(journal, destination)
-        destination.prepare(resume=done.count > 0)
-        try:
-            download = _start(remote, opened, journal)
-            _fetch(
-                download, destination, _wanted(download.layout, placed, options.only), journal, done, watcher
-            )
-        except BaseException as failure:
-            _leave(failure, destination, journal, done)
-            raise
+    name = json.dumps(["get", b64u(opened.reader.link_id), str(options.into.resolve()), options.only])
+    destination = Destination(options.into, Journal.name_for(name)[:8], placed, force=options.force)
+    with Journal.open(name) as journal:
+        if MOVING not in journal.records or not destination.is_whole():
+            _gather(remote, opened, destination, _wanted(opened, placed, options.only), journal, watcher)
+            journal.append(MOVING)
         paths = destination.finish()
         journal.discard()
     return GetResult(paths, sum(item.entry.size for item in placed), destination.renamed)
 
 
+def _gather(
+    remote: Remote,
+    opened: OpenedLink,
+    destination: Destination,
+    wanted: list[Run],
+    journal: Journal,
+    watcher: Watcher,
+) -> None:
+    """Bring everything into the partial folder, authentic and complete."""
+    done = _remembered_segments(journal, destination)
+    destination.prepare(resume=done.count > 0)
+    try:
+        download = _start(remote, opened, journal)
+        _fetch(download, destination, wanted, journal, done, watcher)
+    except BaseException as failure:
+        _leave(failure, destination, journal, done)
+        raise
+
+
 def _remembered_segments(journal: Journal, destination: Destination) -> SegmentSet:
     """What an earlier get flushed, as long as its partial folder is still there."""
     done = SegmentSet()
-    if destination.exists:
+    if destination.exists and MOVING not in journal.records:
         for record in journal.records:
             done.add_run(*struct.unpack(">II", record))
     elif journal.head is not None:
@@ -385,8 +397,9 @@ class _Keeper:
         self._last = time.monotonic()
 
 
-def _wanted(layout: Layout, placed: list[Placed], only: str | None) -> list[Run]:
+def _wanted(opened: OpenedLink, placed: list[Placed], only: str | None) -> list[Run]:
     """The segments to fetch: all, so that the end is authenticated too, or the chosen files'."""
+    layout = opened.manifest.layout
     wanted = SegmentSet()
     if only is None:
         wanted.add_run(0, layout.segments - 1)
