@@ -162,6 +162,18 @@ class NewObject(TypedDict):
     expires_in: int | None
 
 
+class Completion(TypedDict):
+    """POST /objects/{id}/complete: the ciphertext's length in bytes."""
+
+    length: int
+
+
+class Extension(TypedDict):
+    """PATCH /objects/{id}: seconds from now."""
+
+    expires_in: int
+
+
 class LinkState(TypedDict):
     """What an owner sees of one link. `downloads_left` None: unlimited."""
 

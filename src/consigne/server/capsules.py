@@ -28,9 +28,10 @@ class Capsules(Desk):
     """Sealed manifests, of links and of owners."""
 
     async def owner_capsule(self, object_id: bytes, token: bytes) -> tuple[bytes, str]:
-        """The current owner capsule and its ETag. Refuses `not-found` before the first,
-        and as `rights.owned_object`.
-        """  # noqa: D205 - one sentence
+        """The current owner capsule and its ETag.
+
+        Refuses `not-found` before the first one, and as `rights.owned_object`.
+        """
         async with self.turns.of(object_id):
             row = await self.read(
                 partial(rights.owned_object, object_id=object_id, token=token, now=self.clock())

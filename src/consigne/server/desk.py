@@ -31,7 +31,12 @@ class Store(Protocol):
     """What the service asks of a store; the promises are in `stores`."""
 
     async def write_part(  # noqa: D102 - see `stores`
-        self, object_id: bytes, part: int, part_size: int, length: int, body: AsyncIterator[bytes]
+        self,
+        object_id: bytes,
+        part: int,
+        part_size: int,
+        length: int,
+        body: AsyncIterator[bytes | memoryview],
     ) -> None: ...
 
     def read(  # noqa: D102

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from consigne.server.catalog.transaction import Transaction
     from consigne.server.prepaid import Returned
 
+CATALOG_FAILED: Final = ("storage-failed", "storage-full")
 LOOK_AGAIN: Final = 1.0  # seconds: another process's progress is not heard of
 ASK_FOR_A_RANGE: Final = "The upload is under way: ask for a Range to read what is there."
 
@@ -115,8 +116,9 @@ class Downloads(Desk):
         asked = Asked(object_id, ticket, wanted, self.clock())
         try:
             return await self.write(partial(_grant, asked=asked, prepaid=self.prepaid))
-        except Refusal:
-            self.prepaid.forget(protocol.token_hash(ticket))
+        except Refusal as refusal:
+            if refusal.code in CATALOG_FAILED:
+                self.prepaid.forget(protocol.token_hash(ticket))
             raise
 
 
@@ -166,6 +168,6 @@ def _refund(tx: Transaction, ticket: bytes, size: int, prepaid: Prepaid) -> None
     _give_back(tx, prepaid.set(digest, prepaid.left(digest) + size))
 
 
-def _give_back(tx: Transaction, returned: Returned | None) -> None:
-    if returned is not None:
-        tickets.refund(tx, returned.ticket, returned.size)
+def _give_back(tx: Transaction, returned: list[Returned]) -> None:
+    for each in returned:
+        tickets.refund(tx, each.ticket, each.size)

@@ -126,12 +126,18 @@ class Exchange:
         except DisconnectedError:
             pass
         except Exception as error:  # noqa: BLE001  the last net: nothing of it may be told or logged whole
-            logs.unexpected(error)
-            if not self._started:
-                self._connection.write(problems.raw(Refusal("internal")))
+            self._fail(error)
         finally:
             self.incoming.drop()
             self._connection.finished(self)
+
+    def _fail(self, error: Exception) -> None:
+        refusal = error if isinstance(error, Refusal) else Refusal("internal")
+        if refusal is not error:
+            logs.unexpected(error)
+        if not self._started:  # else it is too late to say anything, and the connection is cut
+            self.keep_alive, self.done = False, True
+            self._connection.write(problems.raw(refusal))
 
     def _scope(self) -> dict[str, Any]:
         """The ASGI scope. Whose request it is stays out of it, so that nothing can log it."""
@@ -183,7 +189,6 @@ class Exchange:
             self.done = self._to_send == 0
 
     def _start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-        self._started = True
         if not self.incoming.taken or self._connection.stopping:
             self.keep_alive = False
         lines = [b"HTTP/1.1 %d %s\r\n" % (status, HTTPStatus(status).phrase.encode())]
@@ -195,6 +200,7 @@ class Exchange:
             lines.append(name + b": " + value + b"\r\n")
         lines.append(b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n")
         self._status = b"".join(lines)
+        self._started = True
 
     async def _write(self, body: bytes | memoryview) -> None:
         head, self._status = self._status, b""

@@ -39,5 +39,6 @@ def seconds_to_wait(now: float, not_before: int, wrong: int) -> int:
 
 
 def not_before_after(now: float, wrong: int) -> int:
-    """The instant from which the next token may be judged."""
-    return math.ceil(now + delay_after(wrong))
+    """The instant from which the next token may be judged; 0: at once."""
+    delay = delay_after(wrong)
+    return math.ceil(now + delay) if delay else 0

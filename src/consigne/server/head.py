@@ -46,6 +46,8 @@ class _Listener:
         self.url = b""
         self.headers: list[tuple[bytes, bytes]] = []
         self.heads = 0
+        self.keep_alive = False
+        self.parser: httptools.HttpRequestParser | None = None
         self.stray = False
 
     def on_url(self, url: bytes) -> None:
@@ -56,6 +58,8 @@ class _Listener:
 
     def on_headers_complete(self) -> None:
         self.heads += 1
+        # Only now: afterwards the parser has forgotten it.
+        self.keep_alive = self.parser is not None and self.parser.should_keep_alive()
 
     def on_body(self, _body: bytes) -> None:
         self.stray = True
@@ -66,12 +70,14 @@ def parse(data: bytes) -> Head:
     if AMBIGUOUS.search(data):
         raise Refusal("bad-request")
     listener = _Listener()
-    parser = httptools.HttpRequestParser(listener)
+    parser = listener.parser = httptools.HttpRequestParser(listener)
     try:
         parser.feed_data(data)
         url = httptools.parse_url(listener.url)
     except (httptools.HttpParserError, httptools.HttpParserUpgrade):
         raise Refusal("bad-request") from None
+    finally:
+        listener.parser = None  # no circle for the garbage collector
     if listener.heads != 1 or listener.stray or len(listener.headers) > MOST_HEADERS:
         raise Refusal("bad-request")
     version = parser.get_http_version()
@@ -83,7 +89,7 @@ def parse(data: bytes) -> Head:
         query=url.query or b"",
         headers=listener.headers,
         length=_length(listener.headers),
-        keep_alive=version == "1.1" and parser.should_keep_alive(),
+        keep_alive=version == "1.1" and listener.keep_alive,
         expects_continue=_expects_continue(listener.headers),
     )
 

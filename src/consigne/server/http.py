@@ -42,6 +42,7 @@ class Connection(asyncio.BufferedProtocol):
         self._early = bytearray()  # the head so far, or what came after a request
         self._exchange: Exchange | None = None
         self._closing = False
+        self._ended = False  # the peer sends no more
         self._lingered = 0
         self._paused = False
         self._drained = asyncio.Event()
@@ -83,6 +84,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def eof_received(self) -> bool:
         """A peer that has sent all may still wait for its answer; otherwise it is over."""
+        self._ended = True
         exchange = self._exchange
         return exchange is not None and not exchange.incoming.left and not self._closing
 
@@ -133,7 +135,7 @@ class Connection(asyncio.BufferedProtocol):
             return
         if not exchange.done:
             self._transport.abort()  # a cut answer must not look whole
-        elif exchange.keep_alive and not self._hub.stopping:
+        elif exchange.keep_alive and not (self._hub.stopping or self._ended):
             self._exchange = None
             self._expect_head(self._hub.settings.keep_alive)
             self._resume()
@@ -338,4 +340,4 @@ class _Watch:
     def sends_too_slowly(self, unsent: int, least: float) -> bool:
         """Judge a period of sending, and begin the next."""
         sent, self._unsent = self._unsent - unsent, unsent
-        return sent < min(least, 1) if sent <= 0 else sent < least
+        return sent < max(least, 1)

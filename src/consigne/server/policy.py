@@ -244,10 +244,9 @@ def judge_download(link: LinkRow, unused: int) -> None:
         raise Refusal("too-many-downloads")
 
 
-def judge_ticket(ticket: TicketRow | None, link: LinkRow | None, object_id: bytes, now: float) -> None:
-    """Refuses `token-wrong` an unknown ticket, one that ended, one of another object."""
-    known = ticket is not None and link is not None and link.object == object_id and now < ticket.expires
-    if not known:
+def judge_ticket(ticket: TicketRow, link: LinkRow, object_id: bytes, now: float) -> None:
+    """Refuses `token-wrong` a ticket that ended, or is for another object."""
+    if link.object != object_id or now >= ticket.expires:
         raise Refusal("token-wrong")
 
 

@@ -35,15 +35,14 @@ class Prepaid:
         """Bytes that the ticket may be served without another charge."""
         return self._left.get(ticket, 0)
 
-    def set(self, ticket: bytes, left: int) -> Returned | None:
-        """Note what is left. Whatever there is no place for is to be given back in the catalog."""
+    def set(self, ticket: bytes, left: int) -> list[Returned]:
+        """Note what is left. What there is no place for is to be given back in the catalog."""
         self._left[ticket] = min(left, RESERVE)
         self._left.move_to_end(ticket)
-        if left > RESERVE:
-            return Returned(ticket, left - RESERVE)
-        if len(self._left) > MOST_TICKETS:
-            return Returned(*self._left.popitem(last=False))
-        return None
+        returned = [Returned(ticket, left - RESERVE)] if left > RESERVE else []
+        while len(self._left) > MOST_TICKETS:
+            returned.append(Returned(*self._left.popitem(last=False)))
+        return returned
 
     def forget(self, ticket: bytes) -> None:
         """After a commit that failed: what was noted was never charged."""

@@ -23,6 +23,7 @@ COMMON: Final[dict[str, str]] = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; sandbox",
+    "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
 }
 """On every answer that is not a page."""
@@ -30,7 +31,6 @@ COMMON: Final[dict[str, str]] = {
 OPEN: Final[dict[str, str]] = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Expose-Headers": EXPOSED,
-    "Cross-Origin-Resource-Policy": "cross-origin",
 }
 """On every answer of the API: any page may ask, since only a token opens anything."""
 
@@ -55,6 +55,8 @@ def headers_of(refusal: Refusal) -> dict[str, str]:
         headers["Retry-After"] = str(refusal.retry_after)
     if protocol.PROBLEMS[refusal.code].status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
+    if "length" in refusal.extra:
+        headers["Content-Range"] = f"bytes */{refusal.extra['length']}"
     return headers
 
 

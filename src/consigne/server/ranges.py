@@ -54,9 +54,13 @@ def first_wanted(wanted: Range, length: int | None, ceiling: int) -> int | None:
 
     `ceiling` is the most that an object of unknown length can ever hold.
     """
-    if length is not None or wanted.first is None:
-        return within(wanted, length).start if length is not None else None
-    return within(wanted, ceiling).start
+    if length is not None:
+        return within(wanted, length).start
+    if wanted.first is None:
+        return None
+    if wanted.first >= ceiling or (wanted.last is not None and wanted.last < wanted.first):
+        raise Refusal("range-not-satisfiable")
+    return wanted.first
 
 
 def so_far(wanted: Range, length: int | None, start: int, durable_until: int) -> Span | None:

@@ -73,16 +73,17 @@ def readable_link(tx: Transaction, link_id: bytes, token: bytes, now: float) -> 
 
 
 def open_download(tx: Transaction, object_id: bytes, ticket: bytes, now: float) -> OpenDownload:
-    """The object, for whoever holds a ticket. Refuses `not-found`, `gone`, `token-wrong`,
-    `downloads-used-up`.
-    """  # noqa: D205 - one sentence
+    """The object, for whoever holds a ticket.
+
+    Refuses `not-found`, `gone`, `token-wrong`, `downloads-used-up`.
+    """
     row = _object(tx, object_id)
     policy.judge_alive(row, now)
     found = tickets.find(tx, token_hash(ticket))
     link = links.find(tx, found.link) if found is not None else None
-    policy.judge_ticket(found, link, object_id, now)
     if found is None or link is None:
         raise Refusal("token-wrong")
+    policy.judge_ticket(found, link, object_id, now)
     policy.judge_link_alive(link, row, now)
     if not found.counted and policy.downloads_left(link) == 0:
         raise Refusal("downloads-used-up")

@@ -8,8 +8,8 @@ raises Refusal; what it acknowledges is durable. The rules stand beside each oth
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
-from consigne import __version__, protocol
 from consigne.server.capsules import Capsules
 from consigne.server.catalog import gone
 from consigne.server.desk import stored
@@ -19,6 +19,10 @@ from consigne.server.sharing import Sharing
 from consigne.server.slices import Slice
 from consigne.server.sweep import Sweeping, SweepReport
 from consigne.server.uploads import Uploads
+from consigne.version import __version__
+
+if TYPE_CHECKING:
+    from consigne import protocol
 
 __all__ = ["Range", "Service", "Slice", "SweepReport"]
 

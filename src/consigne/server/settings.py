@@ -41,9 +41,9 @@ class About:
 
 
 def _setting(
-    default: Any, docs: str, kind: str = "text", *, least: float = 0, most: float = 2**53 - 1
-) -> Any:  # noqa: ANN401
-    """Declare one field of any type, as dataclasses.field does."""
+    default: object, docs: str, kind: str = "text", *, least: float = 0, most: float = 2**53 - 1
+) -> Any:  # noqa: ANN401  a field of any type, as dataclasses.field gives
+    """Declare one setting."""
     return dataclasses.field(default=default, metadata={"about": About(docs, kind, least, most)})
 
 
@@ -193,7 +193,7 @@ def _parse(field: dataclasses.Field[Any], value: object, source: str) -> str | i
     number = _parse_number(told.kind, value)
     if number is None or not told.least <= number <= told.most:
         raise _refusal(f"{source} must be a {told.kind} from {told.least:g} to {told.most:g}", told.docs)
-    return number if told.kind == "seconds" else int(number)
+    return float(number) if told.kind == "seconds" else int(number)
 
 
 def _parse_number(kind: str, value: object) -> float | None:

@@ -10,10 +10,12 @@ in the transaction that judges it; and one that a row may be about to speak of
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from consigne import protocol
 from consigne.server import days, naming
 from consigne.server.catalog import gone, links, objects, tickets
 from consigne.server.desk import Desk, stored
@@ -33,9 +35,11 @@ LEFT_FOR: Final = 2  # days that files are left which a row may be about to spea
 
 @dataclass
 class SweepReport:
-    """What a sweep deleted, as counts. `store_skipped`: the catalog knows nothing at all,
-    so that it is more likely the wrong one than that all these files are leftovers.
-    """  # noqa: D205 - a field explained
+    """What a sweep deleted, as counts.
+
+    `store_skipped`: the catalog knows nothing at all, so that it is more likely the
+    wrong one than that all these files are leftovers.
+    """
 
     objects: int = 0
     links: int = 0
@@ -102,18 +106,20 @@ class Sweeping(Desk):
     async def _sweep_names(self, batch: list[StoredName], report: SweepReport) -> None:
         strays = await self.write(partial(_find_strays, batch=batch, today=days.day_of(self.clock())))
         for stray in strays:
-            if stray.kind == "object":
-                object_id = naming.read_id(stray.name)
-                if object_id is not None:
-                    await stored(self.store.delete_object(object_id))
-                    report.stray_objects += 1
-            elif stray.kind == "capsule":
-                await stored(self.store.delete_capsule(stray.name))
-                report.stray_capsules += 1
-            else:
-                await stored(self.store.delete_temporary(stray.name))
-                report.temporaries += 1
+            with contextlib.suppress(ValueError):  # a name that no store of ours gave
+                await self._delete(stray, report)
         await asyncio.sleep(0)
+
+    async def _delete(self, stray: StoredName, report: SweepReport) -> None:
+        if stray.kind == "object":
+            await stored(self.store.delete_object(protocol.unb64u(stray.name)))
+            report.stray_objects += 1
+        elif stray.kind == "capsule":
+            await stored(self.store.delete_capsule(stray.name))
+            report.stray_capsules += 1
+        else:
+            await stored(self.store.delete_temporary(stray.name))
+            report.temporaries += 1
 
 
 async def _checked(names: AsyncIterator[StoredName]) -> AsyncIterator[StoredName]:

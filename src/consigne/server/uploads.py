@@ -9,6 +9,7 @@ speaks of bytes which are not there.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -41,7 +42,7 @@ class Uploads(Desk):
         return await self.write(partial(_begin, accepted=accepted, now=self.clock()))
 
     async def receive_part(
-        self, object_id: bytes, token: bytes, part: int, length: int, body: AsyncIterator[bytes]
+        self, object_id: bytes, token: bytes, part: int, length: int, body: AsyncIterator[bytes | memoryview]
     ) -> None:
         """Take one part of `length` bytes; durable when it returns.
 
@@ -126,7 +127,7 @@ class Uploads(Desk):
         if not row.complete:
             policy.judge_parts(objects.parts(tx, object_id), length, row.part_size)
             objects.set_complete(tx, object_id, length)
-        return _described(tx, object_id)
+        return object_state(replace(row, complete=True, length=length), [])
 
 
 def forget(tx: Transaction, row: ObjectRow) -> list[str]:
@@ -163,32 +164,22 @@ def _record(tx: Transaction, object_id: bytes, token: bytes, part: int, length: 
 
 
 def _state(tx: Transaction, object_id: bytes, token: bytes, now: float) -> protocol.ObjectState:
-    rights.owned_object(tx, object_id, token, now)
-    return _with_links(tx, object_id)
+    return _with_links(tx, rights.owned_object(tx, object_id, token, now))
 
 
 def _extend(
     tx: Transaction, object_id: bytes, token: bytes, now: float, expires: int
 ) -> protocol.ObjectState:
-    rights.owned_object(tx, object_id, token, now)
+    row = rights.owned_object(tx, object_id, token, now)
     objects.set_expiry(tx, object_id, expires)
-    return _with_links(tx, object_id)
+    return _with_links(tx, replace(row, expires=expires))
 
 
 def _remove(tx: Transaction, object_id: bytes, token: bytes, now: float) -> list[str]:
     return forget(tx, rights.owned_object(tx, object_id, token, now))
 
 
-def _described(tx: Transaction, object_id: bytes) -> protocol.ObjectState:
-    row = objects.find(tx, object_id)
-    if row is None:
-        raise Refusal("gone")
-    return object_state(row, policy.merged(part for part, _ in objects.parts(tx, object_id)))
-
-
-def _with_links(tx: Transaction, object_id: bytes) -> protocol.ObjectState:
-    row = objects.find(tx, object_id)
-    state = _described(tx, object_id)
-    if row is not None:
-        state["links"] = [link_state(link, row) for link in links.of_object(tx, object_id)]
+def _with_links(tx: Transaction, row: ObjectRow) -> protocol.ObjectState:
+    state = object_state(row, policy.merged(part for part, _ in objects.parts(tx, row.id)))
+    state["links"] = [link_state(link, row) for link in links.of_object(tx, row.id)]
     return state

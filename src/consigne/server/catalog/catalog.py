@@ -125,5 +125,6 @@ class Catalog:
 def _tidy(connection: sqlite3.Connection) -> None:
     free = connection.execute("PRAGMA freelist_count").fetchone()[0]
     if free >= FREE_PAGES_WORTH_RETURNING:
-        connection.execute("PRAGMA incremental_vacuum").fetchall()
+        # A page for each step, and `execute` takes one step only.
+        connection.executescript("PRAGMA incremental_vacuum")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

@@ -13,6 +13,7 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from consigne.server.catalog import CatalogBusy, CatalogError, CatalogFailed
@@ -83,12 +84,11 @@ class Writer:
             waiting, ended = self._gather()
             group = [each for each in waiting if each.operation is not None]
             if group:
-                outcome = self._guarded(lambda group=group: self._commit(group))
+                outcome = self._guarded(partial(self._commit, group))
                 self._answer(group, [outcome] * len(group) if isinstance(outcome, _Failure) else outcome)
             for each in waiting:
                 if each.upkeep is not None:
-                    upkeep = each.upkeep
-                    self._answer([each], [self._guarded(lambda upkeep=upkeep: upkeep(self._connection))])
+                    self._answer([each], [self._guarded(partial(each.upkeep, self._connection))])
 
     def _gather(self) -> tuple[list[_Waiting], bool]:
         """Wait for one, take all that is there with it; True when it was the last."""

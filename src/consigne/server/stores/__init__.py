@@ -34,15 +34,15 @@ class StoreError(Exception):
     """The store could not do what was asked. The text names no path and no id."""
 
 
-class StoreFull(StoreError):
+class StoreFull(StoreError):  # noqa: N818  reads as what happened
     """No room is left (or no quota)."""
 
 
-class StoreFailed(StoreError):
+class StoreFailed(StoreError):  # noqa: N818  the same
     """The disk or the service beneath answered with an error."""
 
 
-class StoreDamaged(StoreError):
+class StoreDamaged(StoreError):  # noqa: N818  the same
     """Bytes that must be there are not."""
 
 

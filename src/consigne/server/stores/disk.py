@@ -17,12 +17,13 @@ import os
 import re
 import secrets
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 from consigne.protocol import DAY, b64u
 from consigne.server.buffers import Buffers
-from consigne.server.stores import ShortBody, StoredName, StoreDamaged, StoreFailed, StoreFull, TooLong
-from consigne.server.stores.content_reader import File, read
+from consigne.server.stores import ShortBody, StoreDamaged, StoredName, StoreFailed, StoreFull, TooLong
+from consigne.server.stores.content_reader import open_to_read, read
 from consigne.server.stores.part_file import PartFile, sync_folder, to_the_day
 
 if TYPE_CHECKING:
@@ -47,10 +48,8 @@ class DiskStore:
         self._root = root
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="disk")
         self._buffers = Buffers()
-        # Of a bounded number of objects, and only in memory: which have a durable folder
-        # entry, so that not every part flushes the folder; how many bytes were served.
-        self._settled: dict[bytes, int] = {}
-        self._served: dict[bytes, int] = {}
+        # Objects whose folder entry is durable, so that not every part flushes the folder.
+        self._settled: dict[bytes, None] = {}
 
     async def open(self) -> None:
         """Make the folders; what a crash left in `temporary` goes, since one process has this store."""
@@ -68,7 +67,7 @@ class DiskStore:
         length: int,
         body: AsyncIterator[bytes | memoryview],
     ) -> None:
-        """Write `length` bytes at `part * part_size`; durable on return. Raises ShortBody, TooLong, StoreError."""
+        """Write `length` bytes at `part * part_size`; durable on return. Raises as the contract says."""
         file = PartFile(self._object(object_id), settled=object_id in self._settled)
         offset, written = part * part_size, 0
         try:
@@ -82,23 +81,23 @@ class DiskStore:
                 raise ShortBody
         finally:
             await self._work(file.close)
-        _note(self._settled, object_id, 1)
+        self._settled[object_id] = None
+        if len(self._settled) > REMEMBERED:
+            del self._settled[next(iter(self._settled))]
 
     async def read(
         self, object_id: bytes, part_size: int, start: int, stop: int
     ) -> AsyncGenerator[memoryview, None]:
-        """Bytes [start, stop) in pieces, each valid until the next is asked for. Raises StoreDamaged, StoreFailed."""
+        """Bytes [start, stop), each piece valid until the next is asked for. Raises StoreError."""
         del part_size  # here one object is one file
-        served = self._served.get(object_id, 0)
-        _note(self._served, object_id, served + stop - start)
-        file = await self._work(File, self._object(object_id), served)
+        file = await self._work(open_to_read, self._object(object_id))
         pieces = read(file, start, stop, self._buffers, self._work)
         try:
             async for piece in pieces:
                 yield piece
         finally:
             await pieces.aclose()
-            file.close()
+            os.close(file)
 
     async def put_capsule(self, name: str, data: bytes) -> None:
         """Keep a capsule under `name`, replacing what was there; durable on return."""
@@ -194,13 +193,6 @@ class DiskStore:
         sync_folder(path.parent)
 
 
-def _note(memory: dict[bytes, int], object_id: bytes, value: int) -> None:
-    memory.pop(object_id, None)
-    memory[object_id] = value
-    if len(memory) > REMEMBERED:
-        del memory[next(iter(memory))]
-
-
 def _safe(name: str) -> str:
     if not SAFE_NAME.fullmatch(name):
         raise ValueError("not a name that a store takes")
@@ -222,4 +214,4 @@ def _entries_of(kind: str, folder: Path) -> Iterator[StoredName]:
 
 
 def _next_batch(entries: Iterator[StoredName]) -> list[StoredName]:
-    return [entry for entry, _ in zip(entries, range(BATCH), strict=False)]
+    return list(islice(entries, BATCH))
