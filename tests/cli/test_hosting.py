@@ -73,6 +73,7 @@ def test_the_client_alone_says_how_to_get_a_host(shell: Shell, words: tuple[str,
     )
 
 
+@pytest.mark.slow
 def test_sweep_deletes_what_was_left(shell: Shell, own_host: Host) -> None:
     shell.write("a.txt")
     with own_host:
@@ -99,6 +100,7 @@ def test_sweep_of_an_empty_host(shell: Shell) -> None:
     assert done.err.endswith("the catalog knows nothing at all: the store was left as it is\n")
 
 
+@pytest.mark.slow
 def test_a_backup_is_a_host_again(shell: Shell, own_host: Host, tmp_path: Path) -> None:
     shell.write("bag/a.bin", os.urandom(9_000_000))
     shell.write("bag/b.txt", "b")

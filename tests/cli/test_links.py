@@ -7,6 +7,8 @@ import os
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
+import pytest
+
 from consigne.format import keys
 from consigne.format.link import parse_link
 from consigne.protocol import b64u, link_capsule_route
@@ -120,6 +122,7 @@ def test_links_are_made_and_revoked(shell: Shell) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_links_of_the_wrong_kind(shell: Shell) -> None:
     shell.write("a.txt")
     put = shell.put("a.txt")
@@ -135,6 +138,7 @@ def test_links_of_the_wrong_kind(shell: Shell) -> None:
 # ---------------------------------------------------------------- passwords
 
 
+@pytest.mark.slow
 def test_a_password_goes_with_the_link(shell: Shell) -> None:
     shell.write("a.txt", "12345")
     shell.write("password.txt", "p\u00e4ss word\r\nnot this\n")

@@ -106,6 +106,7 @@ def test_a_bar_on_a_terminal(shell: Shell, host: Host) -> None:
     assert "\r" not in after[2].replace("\r\n", "\n")
 
 
+@pytest.mark.slow
 def test_no_bar_in_a_pipe_or_where_none_is_wanted(shell: Shell) -> None:
     shell.write("a.bin", os.urandom(20_000_000))
     assert "\r" not in shell.must("put", "a.bin").err
@@ -178,6 +179,7 @@ def test_an_interrupted_get_goes_on_where_it_was(shell: Shell, host: Host, put: 
     assert shell.must("ls", put["link"], "--json").json["downloads"] == 1
 
 
+@pytest.mark.slow
 def test_interrupted_standard_input_cannot_go_on(shell: Shell) -> None:
     process = shell.start("put", "-")
     assert process.stdin is not None
@@ -192,6 +194,7 @@ def test_interrupted_standard_input_cannot_go_on(shell: Shell) -> None:
     process.communicate()
 
 
+@pytest.mark.slow
 def test_an_interrupted_cat_ends_at_once(shell: Shell, host: Host, put: dict[str, Any]) -> None:
     """Even while the host holds an answer back."""
     with Proxy(host.port, held_back(20)) as proxy:
