@@ -39,10 +39,10 @@ def test_settings_come_from_options_before_the_environment_before_the_file(shell
 def test_serve_in_the_way(shell: Shell, host: Host) -> None:
     taken = shell.run("serve", "--data", "data", "--listen", f"127.0.0.1:{host.port}")
     assert taken.code == 7
-    assert "cannot listen on" in taken.err
+    assert "Cannot listen on" in taken.err
     used = shell.run("serve", "--data", host.data, "--listen", "127.0.0.1:0")
     assert used.code == 7
-    assert "another host uses this data folder" in used.err
+    assert "Another host uses this data folder" in used.err
     assert shell.run("serve", "--data", "/dev/null/x").code == 7
 
 
@@ -79,7 +79,7 @@ def test_sweep_deletes_what_was_left(shell: Shell, own_host: Host) -> None:
     with own_host:
         refused = shell.run("admin", "sweep", "--data", own_host.data)
         assert refused.code == 7
-        assert "another host uses" in refused.err
+        assert "Another host uses" in refused.err
         link = shell.must("put", "-q", "a.txt", "--to", own_host.url).out
     name = b64u(keys.link_id(parse_link(link).fragment.secret))
     stray = own_host.data / "store/objects" / name[:2] / name

@@ -95,7 +95,7 @@ def test_expiry_is_chosen_and_changed(shell: Shell) -> None:
     shorter = shell.must("extend", put["manage"], "3d", "--json").json
     assert 2 < days_from_now(shorter["expires"]) <= 4
     assert shell.must("mine", "--json").json["puts"][0]["expires"] == shorter["expires"]
-    shell.fails(6, "limit", "extend", put["manage"], "4000w")
+    shell.fails(2, "limit", "extend", put["manage"], "4000w")
 
 
 def test_removed_is_gone(shell: Shell) -> None:

@@ -55,13 +55,13 @@ def test_a_data_folder_has_one_host(tmp_path: Path) -> None:
         assert second.wait(20) == 7
         assert second.stderr is not None
         said = second.stderr.read()
-        assert said.startswith("error: another host uses this data folder\nhint: ")
+        assert said.startswith("error: Another host uses this data folder.\nhint: ")
 
 
 def test_a_port_has_one_program(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         listen = f"127.0.0.1:{other.getsockname()[1]}"
-        with pytest.raises(LocalError, match="cannot listen") as caught:
+        with pytest.raises(LocalError, match="Cannot listen") as caught:
             serve(Settings(data=str(tmp_path / "data"), listen=listen))
     assert "--listen" in caught.value.hint
 

@@ -71,8 +71,8 @@ async def _swept(settings: Settings) -> SweepReport:
         from consigne.server import main
     except ModuleNotFoundError as error:
         server_missing(error)
-    with main._held(settings.data_folder):  # noqa: SLF001
-        async with main._opened(settings) as service:  # noqa: SLF001
+    with main.held(settings.data_folder):
+        async with main.opened(settings) as service:
             return await service.sweep()
 
 
@@ -102,7 +102,7 @@ def _copy_catalog(catalog: Path, target: Path) -> None:
     from consigne.server.catalog import connecting, migrating
 
     with closing(connecting.connect_reader(catalog)) as connection:
-        migrating._back_up(connection, target)  # noqa: SLF001
+        migrating.back_up(connection, target)
 
 
 def _copy_files(source: Path, target: Path) -> int:

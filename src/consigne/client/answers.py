@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from consigne import protocol
 from consigne.client.patience import TransientError
-from consigne.errors import ConsigneError, GoneError, HostError, PasswordError
+from consigne.errors import ConsigneError, GoneError, HostError, PasswordError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -34,6 +34,8 @@ def refused(status: int, body: bytes, retry_after_text: str) -> ConsigneError:
     retry_after = _retry_after(retry_after_text)
     if code in ("not-found", "gone", "downloads-used-up"):
         return GoneError(code, title, hint=hint)
+    if code == "limit":
+        return UsageError(code, title, hint=hint)
     if code in ("slow-down", "link-locked"):
         wait = f" ({retry_after:.0f} seconds)" if retry_after else ""
         return PasswordError(code, title + wait, hint=hint)

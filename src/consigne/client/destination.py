@@ -7,13 +7,14 @@ Everything goes into a folder `.consigne-….partial` next to where it will stan
 
 from __future__ import annotations
 
-import calendar
 import os
 import shutil
 import sys
-import time
 from bisect import bisect_right
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from consigne.client.landing import LARGE, LargeFile, SmallFile, aligned_buffer
@@ -23,7 +24,6 @@ from consigne.errors import LocalError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from consigne.format.manifest import FileEntry, Manifest
 
@@ -69,13 +69,14 @@ class Destination:
         self._partial = folder / f".consigne-{name}.partial"
         self._force = force
         self._placed = placed
-        self._names: dict[str, str] = {}
+        self._names: dict[str, str] | None = None
+        self._folder_is_new = not folder.exists()
 
     @property
     def renamed(self) -> list[tuple[str, str]]:
         """(path, what it is called here) of every file whose name could not stay."""
         paths = (placed.entry.path.removesuffix("/") for placed in self._placed)
-        return [(path, self._names[path]) for path in paths if self._names[path] != path]
+        return [(path, self._local(path)) for path in paths if self._local(path) != path]
 
     @property
     def exists(self) -> bool:
@@ -94,12 +95,12 @@ class Destination:
         self._make_folders()
         for placed in self._placed:
             if not placed.entry.size and not placed.entry.is_folder:
-                self.path_of(placed).touch(mode=0o666)
+                Path(self.path_of(placed)).touch(mode=0o666)
 
     def is_whole(self) -> bool:
         """Whether every file is here, be it in the partial folder or where it belongs."""
         self._name_files()
-        names = (self._names[placed.entry.path.removesuffix("/")] for placed in self._placed)
+        names = (self._local(placed.entry.path) for placed in self._placed)
         return all(os.path.lexists(self._partial / n) or os.path.lexists(self._folder / n) for n in names)
 
     def _name_files(self) -> None:
@@ -110,9 +111,13 @@ class Destination:
             windows=sys.platform == "win32",
         )
 
-    def path_of(self, placed: Placed) -> Path:
+    def path_of(self, placed: Placed) -> str:
         """Where a file is written to until the end."""
-        return self._partial / self._names[placed.entry.path.removesuffix("/")]
+        return f"{self._partial}/{self._local(placed.entry.path)}"
+
+    def _local(self, path: str) -> str:
+        name = path.removesuffix("/")
+        return name if self._names is None else self._names[name]
 
     def writer(self) -> PlainWriter:
         """A thread's own writer."""
@@ -125,7 +130,7 @@ class Destination:
             os.sync()
             return
         for path in files:
-            if path.exists():
+            if os.path.exists(path):
                 with open(path, "rb+") as file:
                     os.fsync(file)
 
@@ -142,14 +147,17 @@ class Destination:
         """Delete what was written: it cannot be used."""
         if self.exists:
             shutil.rmtree(self._partial, ignore_errors=True)
+        if self._folder_is_new:
+            with suppress(OSError):
+                self._folder.rmdir()
 
     def _make_folders(self) -> None:
         folders = set()
         for placed in self._placed:
-            name = self._names[placed.entry.path.removesuffix("/")]
+            name = self._local(placed.entry.path)
             folders.add(name if placed.entry.is_folder else name.rpartition("/")[0])
         for name in sorted(folders):
-            (self._partial / name).mkdir(parents=True, exist_ok=True)
+            os.makedirs(self._partial / name, exist_ok=True)
 
     def _refuse_existing(self) -> None:
         if self._force:
@@ -159,7 +167,7 @@ class Destination:
                 raise _in_the_way(self._folder / top)
 
     def _tops(self) -> list[str]:
-        return sorted({name.split("/", 1)[0] for name in self._names.values() if name})
+        return sorted({self._local(placed.entry.path).split("/", 1)[0] for placed in self._placed})
 
     def _move(self, source: Path, final: Path) -> None:
         """Rename; with force into an existing folder, file by file."""
@@ -268,12 +276,12 @@ def _move_exclusively(source: Path, final: Path) -> None:
         source.unlink()
 
 
-def _set_modified(path: Path, entry: FileEntry) -> None:
+def _set_modified(path: str, entry: FileEntry) -> None:
     """The time that the share gives; one that this system cannot hold is left out."""
     if entry.modified is None or entry.is_folder:
         return
     try:
-        seconds = calendar.timegm(time.strptime(entry.modified[:19], "%Y-%m-%dT%H:%M:%S"))
+        seconds = datetime.fromisoformat(entry.modified[:19] + "+00:00").timestamp()
         os.utime(path, (seconds, seconds))
     except (ValueError, OverflowError, OSError):
         return

@@ -9,7 +9,6 @@ it broke in.
 from __future__ import annotations
 
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -166,6 +165,8 @@ def jobs_of(runs: Iterable[Run]) -> list[Run]:
 
 def in_order(download: Download, run: Run) -> Iterator[bytes]:
     """The plaintext of a run of segments in order, two blocks fetched ahead."""
+    from concurrent.futures import ThreadPoolExecutor
+
     first, last = run
     blocks = iter([(at, min(at + BLOCK - 1, last)) for at in range(first, last + 1, BLOCK)])
     pool = ThreadPoolExecutor(FETCHERS - 1)

@@ -15,12 +15,15 @@ import hashlib
 import json
 import os
 import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from consigne.client import locking
 from consigne.client.places import journals_folder, private_opener
 from consigne.errors import LocalError
+from consigne.protocol import DAY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 CHECK_SIZE: Final = 8
 MAX_RECORD: Final = 1 << 16
 MAX_HEAD: Final = 1 << 20
+FORGOTTEN_AFTER: Final = 90 * DAY
 _flush = getattr(os, "fdatasync", os.fsync)
 
 
@@ -77,6 +81,7 @@ class Journal:
         _write(self._handle, _check(line) + line)
         os.fsync(self._handle)
         _flush_folder(self._path.parent)
+        _forget_old(self._path.parent)
         self.head = head
         self.records = []
 
@@ -160,6 +165,14 @@ def _is_at(path: Path, handle: int) -> bool:
         return os.path.samestat(os.stat(path), os.fstat(handle))
     except FileNotFoundError:
         return False
+
+
+def _forget_old(folder: Path) -> None:
+    """Transfers that nobody went on with for so long that what they name has expired."""
+    for path in folder.iterdir():
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > FORGOTTEN_AFTER:
+                path.unlink()
 
 
 def _flush_folder(folder: Path) -> None:

@@ -13,10 +13,7 @@ from __future__ import annotations
 import errno
 import os
 from mmap import mmap
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from typing import Final
 
 LARGE: Final = 8 << 20
 BLOCK: Final = 4 << 20
@@ -36,7 +33,7 @@ class SmallFile:
 
     waiting = 0
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: str) -> None:
         self._handle = os.open(path, _FLAGS, 0o666)
         self._at = 0
 
@@ -59,7 +56,7 @@ class LargeFile:
     `buffer` is page-aligned memory that the caller lends until `close`.
     """
 
-    def __init__(self, path: Path, size: int, buffer: memoryview) -> None:
+    def __init__(self, path: str, size: int, buffer: memoryview) -> None:
         self._handle = os.open(path, _FLAGS, 0o666)
         self._direct = _open_direct(path, self._handle)
         self._buffer = buffer
@@ -110,7 +107,7 @@ class LargeFile:
             offset, plain = offset + done, plain[done:]
 
 
-def _open_direct(path: Path, ordinary: int) -> int:
+def _open_direct(path: str, ordinary: int) -> int:
     """The file once more, past the page cache; or the ordinary handle where that cannot be."""
     if not _DIRECT:
         return ordinary

@@ -22,8 +22,13 @@ _WINDOWS_RESERVED: Final = re.compile(
 PROBE: Final = "Consigne-\u00c9"
 
 
-def local_names(paths: Iterable[str], *, fold: Callable[[str], str], windows: bool) -> dict[str, str]:
-    """Every path and every folder on its way → its name here; equal text where nothing was wrong."""
+def local_names(
+    paths: Iterable[str], *, fold: Callable[[str], str] | None, windows: bool
+) -> dict[str, str] | None:
+    """Every path and every folder on its way → its name here; None where every name can stay."""
+    if fold is None and not windows:
+        return None
+    fold = fold or str
     chosen: dict[str, str] = {"": ""}
     taken: set[str] = set()
     for path in paths:
@@ -37,8 +42,8 @@ def local_names(paths: Iterable[str], *, fold: Callable[[str], str], windows: bo
     return chosen
 
 
-def folding(folder: Path) -> Callable[[str], str]:
-    """How the file system of `folder` tells names apart, found out by a probe file."""
+def folding(folder: Path) -> Callable[[str], str] | None:
+    """What the file system of `folder` takes for one name, found out by a probe; None: only equal ones."""
     probe = folder / PROBE
     probe.touch()
     try:
@@ -46,6 +51,9 @@ def folding(folder: Path) -> Callable[[str], str]:
         ignores_form = (folder / unicodedata.normalize("NFD", PROBE)).exists()
     finally:
         probe.unlink()
+
+    if not ignores_case and not ignores_form:
+        return None
 
     def fold(name: str) -> str:
         form = unicodedata.normalize("NFC", name) if ignores_form else name

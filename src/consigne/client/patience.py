@@ -21,12 +21,19 @@ class TransientError(HostError):
 
 
 class Patience:
-    """How long a caller waits while nothing moves: 30 s, then the trouble is final.
+    """How long a caller waits while nothing moves: `seconds`, then the trouble is final.
 
     With a meter, any byte that any thread moves renews it. `stop` ends it at once.
     """
 
-    def __init__(self, meter: Meter | None = None, stop: Callable[[], bool] | None = None) -> None:
+    def __init__(
+        self,
+        meter: Meter | None = None,
+        stop: Callable[[], bool] | None = None,
+        *,
+        seconds: float = PATIENCE,
+    ) -> None:
+        self._seconds = seconds
         self._meter = meter
         self.stopped = stop or (lambda: False)
         self._since = time.monotonic()
@@ -38,12 +45,12 @@ class Patience:
     def pause(self, trouble: HostError, attempt: int) -> None:
         """Wait before attempt number `attempt` + 1, or raise `trouble` when it has been too long."""
         delay = trouble.retry_after if trouble.retry_after is not None else min(0.1 * 2**attempt, 3.0)
-        until = time.monotonic() + min(delay, PATIENCE)
+        until = time.monotonic() + min(delay, self._seconds)
         if self._meter:
             self._meter.waiting(+1)
         try:
             while True:
-                if self.stopped() or self._still_for() > PATIENCE:
+                if self.stopped() or self._still_for() > self._seconds:
                     raise trouble
                 left = until - time.monotonic()
                 if left <= 0:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from consigne.client.answers import broken
+from consigne.client.patience import Patience
 from consigne.client.sending import Upload
 from consigne.errors import ConsigneError, HostError
 from consigne.format import capsule, keys
@@ -181,4 +182,4 @@ def durable_parts(state: protocol.ObjectState) -> frozenset[int]:
 def remove_quietly(remote: Remote, plan: Plan) -> None:
     """Take back what will never be completed; the host's sweep would, in days."""
     with suppress(ConsigneError):
-        remote.remove(plan.owner.object_id, plan.owner.token)
+        remote.remove(plan.owner.object_id, plan.owner.token, Patience(seconds=0))

@@ -99,9 +99,9 @@ class Remote:
             self._json("PATCH", protocol.object_route(object_id), owner_token, body=body)
         )
 
-    def remove(self, object_id: bytes, owner_token: bytes) -> None:
+    def remove(self, object_id: bytes, owner_token: bytes, patience: Patience | None = None) -> None:
         """Remove an object and all its links."""
-        self._bytes("DELETE", protocol.object_route(object_id), owner_token)
+        self._bytes("DELETE", protocol.object_route(object_id), owner_token, patience=patience)
 
     def owner_capsule(self, object_id: bytes, owner_token: bytes) -> bytes:
         """The owner capsule."""

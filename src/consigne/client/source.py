@@ -26,8 +26,11 @@ from consigne.format.manifest import MAX_FILES, FileEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from io import FileIO
 
+# A link or a pipe that took a file's place is not followed, not waited for.
+_READING: Final = (
+    os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+)
 Identity = tuple[int, int, int, int]
 _TYPES: Final = MimeTypes()  # Python's own table: the same on every machine
 _KINDS: Final = (
@@ -190,7 +193,7 @@ def _add(local: str, name: str, status: os.stat_result, found: Collection) -> No
         found.skipped.append((local, kind))
         return
     modified = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(max(0, status.st_mtime_ns // 10**9)))
-    entry = FileEntry(name, status.st_size, _type_of(Path(name).suffix.lower()), modified)
+    entry = FileEntry(name, status.st_size, _type_of(os.path.splitext(name)[1].lower()), modified)
     _add_if_allowed(local, entry, identity_of(status), found)
 
 
@@ -213,15 +216,14 @@ class PlainReader:
     def __init__(self, files: Sequence[SourceFile]) -> None:
         self._files = [file for file in files if file.entry.size]
         self._starts = list(accumulate((file.entry.size for file in self._files), initial=0))
-        self._index = -1
-        self._open: FileIO | None = None
+        self._index = self._open = -1
+        self._at = 0
 
     def close(self) -> None:
         """Let go of the open file."""
-        if self._open is not None:
-            self._open.close()
-            self._open = None
-            self._index = -1
+        if self._open >= 0:
+            os.close(self._open)
+            self._index = self._open = -1
 
     def fill(self, offset: int, view: memoryview) -> None:
         """Plaintext [offset, offset + len(view)) into `view`; zero bytes after the last file.
@@ -248,30 +250,36 @@ class PlainReader:
         file = self._files[index]
         try:
             handle = self._handle(index)
-            if handle.tell() != start:
-                handle.seek(start)
-            done = 0
-            while done < len(view):
-                got = handle.readinto(view[done:])
+            if start != self._at:
+                os.lseek(handle, start, os.SEEK_SET)
+            self._at = start + len(view)
+            while view:
+                got = _read_into(handle, view)
                 if not got:
                     raise file_changed(file.local)
-                done += got
+                view = view[got:]
         except OSError as error:
             raise LocalError("file-unreadable", f"{show(file.local)}: {error.strerror}.") from None
 
-    def _handle(self, index: int) -> FileIO:
-        if self._open is None or self._index != index:
+    def _handle(self, index: int) -> int:
+        if self._index != index:
             self.close()
-            # A link or a pipe that took the file's place is not followed, not waited for.
-            flags = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-            self._open = open(  # noqa: SIM115 - kept open until the next file
-                self._files[index].local,
-                "rb",
-                buffering=0,
-                opener=lambda path, mode: os.open(path, mode | flags),
-            )
-            self._index = index
+            self._open = os.open(self._files[index].local, _READING)
+            self._index, self._at = index, 0
         return self._open
+
+
+if hasattr(os, "readv"):
+
+    def _read_into(handle: int, view: memoryview) -> int:
+        return os.readv(handle, [view])
+
+else:
+
+    def _read_into(handle: int, view: memoryview) -> int:
+        data = os.read(handle, len(view))
+        view[: len(data)] = data
+        return len(data)
 
 
 def file_changed(local: str) -> LocalError:

@@ -175,7 +175,7 @@ def _check_unchanged(upload: Upload, found: Collection, journal: Journal) -> Non
     if changed is not None:
         journal.discard()
         with suppress(ConsigneError):
-            upload.remote.remove(upload.object_id, upload.owner_token)
+            upload.remote.remove(upload.object_id, upload.owner_token, Patience(seconds=0))
         raise file_changed(changed)
 
 

@@ -16,6 +16,8 @@ MAX_COMPONENT: Final = 255
 MAX_PATH: Final = 4096
 # C0, DEL and C1 controls; marks that turn the reading direction (CVE-2021-42574).
 _FORBIDDEN: Final = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+# An empty, `.` or `..` component; the final `/` of a folder ends the path.
+_NO_COMPONENT: Final = re.compile(r"(^|/)\.{0,2}/|(^|/)\.{1,2}\Z|^\Z")
 
 
 def refusal(path: str) -> str | None:
@@ -28,10 +30,9 @@ def refusal(path: str) -> str | None:
         return "it has a backslash"
     if _FORBIDDEN.search(path):
         return "it has a control or direction character, or is not valid Unicode"
-    components = path.removesuffix("/").split("/")
-    if any(component in ("", ".", "..") for component in components):
+    if _NO_COMPONENT.search(path):
         return "a component is empty, `.` or `..`"
-    return _too_long(path, components)
+    return _too_long(path)
 
 
 def conflict(paths: Iterable[str]) -> str | None:
@@ -49,9 +50,11 @@ def conflict(paths: Iterable[str]) -> str | None:
     return None
 
 
-def _too_long(path: str, components: list[str]) -> str | None:
+def _too_long(path: str) -> str | None:
+    if 4 * len(path) <= MAX_COMPONENT:  # no character is more than four bytes
+        return None
     if len(path.encode("utf-8")) > MAX_PATH:
         return f"it is longer than {MAX_PATH} bytes"
-    if any(len(component.encode("utf-8")) > MAX_COMPONENT for component in components):
+    if any(len(component.encode("utf-8")) > MAX_COMPONENT for component in path.split("/")):
         return f"a component is longer than {MAX_COMPONENT} bytes"
     return None

@@ -40,7 +40,7 @@ def serve(settings: Settings) -> None:
     os.umask(0o077)
     _allow_many_files()
     with (
-        _held(settings.data_folder),
+        held(settings.data_folder),
         _listening(settings) as listener,
         asyncio.Runner(loop_factory=loop_factory()) as runner,
     ):
@@ -49,7 +49,7 @@ def serve(settings: Settings) -> None:
 
 async def _run(settings: Settings, listener: socket.socket) -> None:
     asyncio.get_running_loop().set_exception_handler(_lost_exception)
-    async with _opened(settings) as service:
+    async with opened(settings) as service:
         hub = Hub(App(service, settings), settings)
         stopped = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -66,14 +66,14 @@ async def _run(settings: Settings, listener: socket.socket) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _opened(settings: Settings) -> AsyncIterator[Service]:
+async def opened(settings: Settings) -> AsyncIterator[Service]:
     """The service over its store and catalog, which are closed at the end."""
     store, catalog = DiskStore(settings.store_folder), Catalog(settings.catalog_file)
     try:
         await store.open()
     except StoreError as error:
         hint = "Check the folder that `store` names, its rights, and the room on its disk."
-        raise LocalError("store-failed", f"the store cannot be opened: {error}", hint=hint) from None
+        raise LocalError("store-failed", f"The store cannot be opened: {error}.", hint=hint) from None
     try:
         await catalog.open()
         yield Service(catalog, store, settings)
@@ -95,14 +95,14 @@ async def _sweep_now_and_then(service: Service, interval: float) -> None:
 
 
 @contextlib.contextmanager
-def _held(data: Path) -> Iterator[None]:
+def held(data: Path) -> Iterator[None]:
     """The data folder, made if need be, for this process alone."""
     try:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(data / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         hint = "Name another with --data, or check its rights."
-        raise LocalError("data-unusable", f"the data folder: {error.strerror}", hint=hint) from None
+        raise LocalError("data-unusable", f"The data folder: {error.strerror}.", hint=hint) from None
     try:
         _take(lock)
         yield
@@ -115,7 +115,7 @@ def _take(lock: int) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         hint = "Stop the other one, or name another folder with --data."
-        raise LocalError("data-in-use", "another host uses this data folder", hint=hint) from None
+        raise LocalError("data-in-use", "Another host uses this data folder.", hint=hint) from None
 
 
 @contextlib.contextmanager
@@ -130,7 +130,7 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(address)
         except OSError as error:
-            message = f"cannot listen on {settings.listen}: {error.strerror}"
+            message = f"Cannot listen on {settings.listen}: {error.strerror}."
             hint = "Another program may use it: name another with --listen HOST:PORT."
             raise LocalError("listen-failed", message, hint=hint) from None
         yield listener

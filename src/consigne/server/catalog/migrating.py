@@ -62,7 +62,7 @@ def migrate(connection: sqlite3.Connection, file: Path, migrations: list[Migrati
     for migration in migrations:
         if migration.version > present:
             if present > 0:
-                _back_up(connection, file.with_name(f"{file.name}.before-{migration.version:04d}"))
+                back_up(connection, file.with_name(f"{file.name}.before-{migration.version:04d}"))
             _apply(connection, migration)
 
 
@@ -91,7 +91,7 @@ def _apply(connection: sqlite3.Connection, migration: Migration) -> None:
         raise
 
 
-def _back_up(connection: sqlite3.Connection, target: Path) -> None:
+def back_up(connection: sqlite3.Connection, target: Path) -> None:
     """Copy the catalog to `target`, durable and whole or not there at all."""
     partial = target.with_name(f"{target.name}.partial-{os.getpid()}")
     connecting.create_private(partial)
