@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from consigne import protocol
-from consigne.server.app import App
+from consigne.server.api.app import App
 from consigne.server.catalog.catalog import Catalog
-from consigne.server.hub import Hub
+from consigne.server.http.hub import Hub
 from consigne.server.main import loop_factory
-from consigne.server.service import Service
+from consigne.server.service.service import Service
 from consigne.server.settings import Settings
 from consigne.server.stores.disk import DiskStore
 

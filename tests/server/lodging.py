@@ -22,7 +22,7 @@ import pytest
 from consigne import protocol
 from consigne.server.catalog.catalog import Catalog
 from consigne.server.refusal import Refusal
-from consigne.server.service import Range, Service
+from consigne.server.service.service import Range, Service
 from consigne.server.settings import Settings
 from consigne.server.stores.disk import DiskStore
 

@@ -35,7 +35,7 @@ from consigne.server.catalog.transaction import Transaction, typed
 from consigne.server.catalog.writer import Operation
 from consigne.server.refusal import Refusal
 
-SCHEMA = (resources.files("consigne.server") / "migrations" / "0001_begin.sql").read_text()
+SCHEMA = (resources.files("consigne.server.catalog") / "migrations" / "0001_begin.sql").read_text()
 
 
 @asynccontextmanager

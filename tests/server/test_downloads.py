@@ -8,9 +8,10 @@ import secrets
 import pytest
 
 from consigne import protocol
-from consigne.server import downloads, policy, prepaid
+from consigne.server.policy import rules
 from consigne.server.refusal import Refusal
-from consigne.server.service import Range
+from consigne.server.service import downloads, prepaid
+from consigne.server.service.service import Range
 from tests.server.lodging import MIB, Lodging, hosted, refused
 
 PART = 8 * MIB
@@ -101,7 +102,7 @@ async def test_a_ticket_lives_a_day_and_up_to_an_hour_more(host: Lodging) -> Non
 
 @hosted
 async def test_unused_tickets_are_bounded(host: Lodging, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(policy, "MAX_UNUSED_TICKETS", 3)
+    monkeypatch.setattr(rules, "MAX_UNUSED_TICKETS", 3)
     owner = await host.put()
     tickets = [await owner.ticket() for _ in range(3)]
     async with refused("too-many-downloads"):

@@ -395,7 +395,7 @@ def test_guessing_is_slowed_then_locked(host: Running) -> None:
 
 
 def test_too_many_downloads(host: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("consigne.server.policy.MAX_UNUSED_TICKETS", 1)
+    monkeypatch.setattr("consigne.server.policy.rules.MAX_UNUSED_TICKETS", 1)
     owner = Owner(host.port).put(b"x" * 5000)
     owner.ticket()
     again = ask(host.port, "POST", protocol.downloads_route(owner.link), owner.reader)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from starlette.types import Receive, Scope, Send
 
 from consigne.server import buffers, logs
-from consigne.server.exchange import DisconnectedError
+from consigne.server.http.exchange import DisconnectedError
 from tests.hosts import Running, app_in_thread
 
 BIG = 3 * 1024 * 1024
@@ -291,12 +291,12 @@ def test_an_answer_before_the_body_is_read_can_be_read(host: Running) -> None:
 
 
 def test_lingering_ends(host: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("consigne.server.http.LINGER_BYTES", 1_000_000)
+    monkeypatch.setattr("consigne.server.http.connection.LINGER_BYTES", 1_000_000)
     with Peer(host) as peer, pytest.raises(ConnectionError):
         peer.send(b"PUT /unread HTTP/1.1\r\nContent-Length: 90000000\r\n\r\n")
         for _ in range(200):
             peer.send(bytes(500_000))
-    monkeypatch.setattr("consigne.server.http.LINGER_TIME", 0.2)
+    monkeypatch.setattr("consigne.server.http.connection.LINGER_TIME", 0.2)
     with Peer(host).send(b"PUT /unread HTTP/1.1\r\nContent-Length: 90000000\r\n\r\n") as peer:
         peer.answer()
         began = time.monotonic()

@@ -12,10 +12,10 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from consigne import protocol
-from consigne.server import answers, problems
-from consigne.server.app import App
+from consigne.server.api import answers, problems
+from consigne.server.api.app import App
 from consigne.server.refusal import Refusal
-from consigne.server.service import Service
+from consigne.server.service.service import Service
 from consigne.server.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -71,7 +71,7 @@ def test_it_is_openapi_3_1_with_sound_schemas() -> None:
 
 
 def test_one_copy_only() -> None:
-    assert (ROOT / "spec/openapi.json").resolve() == ROOT / "src/consigne/server/openapi.json"
+    assert (ROOT / "spec/openapi.json").resolve() == ROOT / "src/consigne/server/api/openapi.json"
 
 
 def test_every_route_is_described_and_nothing_else() -> None:

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consigne import protocol
-from consigne.server import days, guessing, naming, policy, ranges
-from consigne.server.ranges import Range
+from consigne.server.policy import days, guessing, naming, ranges, rules
+from consigne.server.policy.ranges import Range
 from consigne.server.refusal import Refusal
 
 numbers = st.integers(0, 60)
@@ -71,7 +71,7 @@ def test_first_wanted_of_an_impossible_range() -> None:
 
 @given(st.sets(st.integers(0, 30)))
 def test_merged(parts: set[int]) -> None:
-    pairs = policy.merged(sorted(parts))
+    pairs = rules.merged(sorted(parts))
     assert {part for first, last in pairs for part in range(first, last + 1)} == parts
     assert all(ahead[0] > behind[1] + 1 for behind, ahead in itertools.pairwise(pairs))
 
@@ -79,10 +79,10 @@ def test_merged(parts: set[int]) -> None:
 @given(st.sets(st.integers(0, 20)), st.integers(1, 200))
 def test_missing_parts(parts: set[int], length: int) -> None:
     size, count = 10, protocol.part_count(length, 10)
-    there = [(part, policy.length_at(part, length, size)) for part in sorted(parts) if part < count]
+    there = [(part, rules.length_at(part, length, size)) for part in sorted(parts) if part < count]
     missing = {part for part in range(count) if part not in parts}
     try:
-        policy.judge_parts(there, length, size)
+        rules.judge_parts(there, length, size)
     except Refusal as refusal:
         assert refusal.code == "parts-missing"  # noqa: PT017 - one of two outcomes
         listed = refusal.extra["missing"]
@@ -94,7 +94,7 @@ def test_missing_parts(parts: set[int], length: int) -> None:
 @pytest.mark.parametrize("parts", [[(0, 10), (1, 4)], [(0, 9), (1, 5)], [(0, 10), (1, 5), (2, 1)], [(5, 1)]])
 def test_parts_that_disagree_with_the_length(parts: set[int]) -> None:
     with pytest.raises(Refusal) as caught:
-        policy.judge_parts(parts, 15, 10)
+        rules.judge_parts(parts, 15, 10)
     assert caught.value.code == "length-mismatch"
 
 
@@ -160,10 +160,10 @@ def test_names_of_others_are_not_read(name: str) -> None:
 )
 def test_if_match(if_match: str | None, tag: str | None, *, fine: bool) -> None:
     if fine:
-        policy.judge_if_match(if_match, tag)
+        rules.judge_if_match(if_match, tag)
     else:
         with pytest.raises(Refusal):
-            policy.judge_if_match(if_match, tag)
+            rules.judge_if_match(if_match, tag)
 
 
 def test_every_refusal_has_a_problem() -> None:

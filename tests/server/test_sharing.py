@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 
 from consigne import protocol
-from consigne.server import policy
-from consigne.server.service import Service
+from consigne.server.policy import rules
+from consigne.server.service.service import Service
 from tests.server.lodging import CAPSULE, Link, Lodging, hosted, refused
 
 OTHER_CAPSULE = CAPSULE + b"other"
@@ -70,7 +70,7 @@ async def test_bounds_of_links(host: Lodging, values: dict[str, object], code: s
 
 @hosted
 async def test_links_of_one_object_are_bounded(host: Lodging, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(policy, "MAX_LINKS", 3)
+    monkeypatch.setattr(rules, "MAX_LINKS", 3)
     owner = await host.put()
     for _ in range(2):
         await owner.link()

@@ -10,9 +10,9 @@ from typing import Never
 import pytest
 
 from consigne import protocol
-from consigne.server import sweep
+from consigne.server.service import sweep
+from consigne.server.service.sweep import SweepReport
 from consigne.server.stores import StoredName, StoreFailed
-from consigne.server.sweep import SweepReport
 from tests.server.lodging import CAPSULE, Link, Lodging, Owner, hosted, pieces, refused
 
 B64U = protocol.b64u

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
     from consigne.cli.voice import Voice
+    from consigne.server.service.sweep import SweepReport
     from consigne.server.settings import Settings
-    from consigne.server.sweep import SweepReport
 
 WHERE: Final = ("data", "store", "catalog", "unfinished_days")
 COPIED: Final = ("objects", "capsules")  # of a store; `temporary` is nobody's

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from consigne.errors import ConsigneError, LocalError
 from consigne.server import logs
-from consigne.server.app import App
+from consigne.server.api.app import App
 from consigne.server.catalog.catalog import Catalog
-from consigne.server.hub import Hub
+from consigne.server.http.hub import Hub
 from consigne.server.refusal import Refusal
-from consigne.server.service import Service
+from consigne.server.service.service import Service
 from consigne.server.settings import Settings, resolve
 from consigne.server.stores import StoreError
 from consigne.server.stores.disk import DiskStore

@@ -31,7 +31,7 @@ class Migration(NamedTuple):
 
 def known_migrations() -> list[Migration]:
     """The migrations that come with this version, in order."""
-    folder = resources.files("consigne.server") / "migrations"
+    folder = resources.files("consigne.server.catalog") / "migrations"
     files = sorted((each for each in folder.iterdir() if each.name.endswith(".sql")), key=lambda f: f.name)
     return [Migration(int(file.name[:4]), split(file.read_text(encoding="utf-8"))) for file in files]
 

@@ -13,20 +13,21 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from consigne import protocol
-from consigne.server import days, policy, ranges, rights
-from consigne.server.arrivals import changed
 from consigne.server.catalog import CatalogError, links, objects, tickets
 from consigne.server.catalog.tickets import TicketRow
-from consigne.server.desk import Desk
-from consigne.server.prepaid import RESERVE, Prepaid
-from consigne.server.ranges import Range, Span
+from consigne.server.policy import days, ranges, rules
+from consigne.server.policy.ranges import Range, Span
 from consigne.server.refusal import Refusal
-from consigne.server.slices import Slice
+from consigne.server.service import rights
+from consigne.server.service.arrivals import changed
+from consigne.server.service.desk import Desk
+from consigne.server.service.prepaid import RESERVE, Prepaid
+from consigne.server.service.slices import Slice
 
 if TYPE_CHECKING:
     from consigne.server.catalog.objects import ObjectRow
     from consigne.server.catalog.transaction import Transaction
-    from consigne.server.prepaid import Returned
+    from consigne.server.service.prepaid import Returned
 
 CATALOG_FAILED: Final = ("storage-failed", "storage-full")
 LOOK_AGAIN: Final = 1.0  # seconds: another process's progress is not heard of
@@ -128,7 +129,7 @@ def _start(
     opened = rights.readable_link(tx, link_id, token, now)
     if isinstance(opened, Refusal):
         return opened
-    policy.judge_download(opened.link, tickets.uncounted(tx, link_id, int(now)))
+    rules.judge_download(opened.link, tickets.uncounted(tx, link_id, int(now)))
     tickets.insert(tx, TicketRow(protocol.token_hash(ticket), link_id, expires))
     return None
 
@@ -144,7 +145,7 @@ def _grant(tx: Transaction, asked: Asked, prepaid: Prepaid) -> Granted | None:
     charge = 0
     if not ticket.counted or left < span.size:
         length = row.length if row.length is not None else objects.durable_bytes(tx, row.id)
-        charge = policy.judge_charge(ticket, span.size - left, length, RESERVE)
+        charge = rules.judge_charge(ticket, span.size - left, length, RESERVE)
         if not ticket.counted and not links.count_download(tx, opened.link.id):
             raise Refusal("downloads-used-up")
         tickets.charge(tx, ticket.hash, charge)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from consigne import protocol
-from consigne.server import guessing, policy
-from consigne.server.days import rfc3339
+from consigne.server.policy import guessing, rules
+from consigne.server.policy.days import rfc3339
 
 if TYPE_CHECKING:
     from consigne.server.catalog.links import LinkRow
@@ -31,9 +31,9 @@ def link_state(link: LinkRow, row: ObjectRow) -> protocol.LinkState:
     """For the owner."""
     return {
         "id": protocol.b64u(link.id),
-        "expires": rfc3339(policy.link_end(link, row)),
+        "expires": rfc3339(rules.link_end(link, row)),
         "downloads": link.downloads,
-        "downloads_left": policy.downloads_left(link),
+        "downloads_left": rules.downloads_left(link),
         "locked": guessing.is_locked(link.wrong),
     }
 
@@ -45,7 +45,7 @@ def link_view(link: LinkRow, row: ObjectRow) -> protocol.LinkView:
         "complete": row.complete,
         "length": row.length,
         "part_size": row.part_size,
-        "expires": rfc3339(policy.link_end(link, row)),
+        "expires": rfc3339(rules.link_end(link, row)),
         "downloads": link.downloads,
-        "downloads_left": policy.downloads_left(link),
+        "downloads_left": rules.downloads_left(link),
     }

@@ -16,10 +16,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from consigne import protocol
-from consigne.server import days, naming
 from consigne.server.catalog import gone, links, objects, tickets
-from consigne.server.desk import Desk, stored
-from consigne.server.uploads import forget
+from consigne.server.policy import days, naming
+from consigne.server.service.desk import Desk, stored
+from consigne.server.service.uploads import forget
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

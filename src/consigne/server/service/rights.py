@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from consigne.protocol import token_hash
-from consigne.server import guessing, policy
 from consigne.server.catalog import gone, links, objects, tickets
+from consigne.server.policy import guessing, rules
 from consigne.server.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -39,14 +39,14 @@ class OpenDownload(NamedTuple):
 def owned_object(tx: Transaction, object_id: bytes, token: bytes, now: float) -> ObjectRow:
     """The object, for its owner. Refuses `not-found`, `gone`, `token-wrong`."""
     row = _object(tx, object_id)
-    policy.judge_owner(row, token, now)
+    rules.judge_owner(row, token, now)
     return row
 
 
 def owned_link(tx: Transaction, link_id: bytes, token: bytes, now: float) -> OpenLink:
     """The link, for the owner of its object. Refuses as `owned_object`."""
     opened = _link(tx, link_id, now)
-    policy.judge_owner(opened.object, token, now)
+    rules.judge_owner(opened.object, token, now)
     return opened
 
 
@@ -63,7 +63,7 @@ def readable_link(tx: Transaction, link_id: bytes, token: bytes, now: float) -> 
     wait = guessing.seconds_to_wait(now, link.not_before, link.wrong)
     if wait > 0:
         raise Refusal("slow-down", retry_after=wait)
-    if not policy.is_token(token, link.token_hash):
+    if not rules.is_token(token, link.token_hash):
         wrong = link.wrong + 1
         links.set_guesses(tx, link_id, wrong, guessing.not_before_after(now, wrong))
         return Refusal("token-wrong")
@@ -78,14 +78,14 @@ def open_download(tx: Transaction, object_id: bytes, ticket: bytes, now: float) 
     Refuses `not-found`, `gone`, `token-wrong`, `downloads-used-up`.
     """
     row = _object(tx, object_id)
-    policy.judge_alive(row, now)
+    rules.judge_alive(row, now)
     found = tickets.find(tx, token_hash(ticket))
     link = links.find(tx, found.link) if found is not None else None
     if found is None or link is None:
         raise Refusal("token-wrong")
-    policy.judge_ticket(found, link, object_id, now)
-    policy.judge_link_alive(link, row, now)
-    if not found.counted and policy.downloads_left(link) == 0:
+    rules.judge_ticket(found, link, object_id, now)
+    rules.judge_link_alive(link, row, now)
+    if not found.counted and rules.downloads_left(link) == 0:
         raise Refusal("downloads-used-up")
     return OpenDownload(found, link, row)
 
@@ -102,5 +102,5 @@ def _link(tx: Transaction, link_id: bytes, now: float) -> OpenLink:
     row = objects.find(tx, link.object) if link is not None else None
     if link is None or row is None:
         raise Refusal("gone" if gone.has(tx, link_id) else "not-found")
-    policy.judge_link_alive(link, row, now)
+    rules.judge_link_alive(link, row, now)
     return OpenLink(link, row)

@@ -13,7 +13,7 @@ import msgspec
 from starlette.responses import Response
 
 from consigne import protocol
-from consigne.server import problems
+from consigne.server.api import problems
 from consigne.server.buffers import SMALL
 from consigne.server.refusal import Refusal
 from consigne.server.stores import StoreError
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-    from consigne.server.limits import Stock
-    from consigne.server.slices import Slice
+    from consigne.server.api.limits import Stock
+    from consigne.server.service.slices import Slice
 
 API_HEADERS = {**problems.COMMON, **problems.OPEN}
 CIPHERTEXT = {"Content-Disposition": "attachment", "Accept-Ranges": "bytes"}

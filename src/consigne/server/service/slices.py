@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from consigne.server.ranges import Span
+    from consigne.server.policy.ranges import Span
 
 Bytes = bytes | memoryview
 Refund = Callable[[int], Awaitable[None]]

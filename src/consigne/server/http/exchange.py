@@ -14,15 +14,16 @@ import asyncio
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
-from consigne.server import logs, problems
+from consigne.server import logs
+from consigne.server.api import problems
 from consigne.server.refusal import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
 
     from consigne.server.buffers import Buffers
-    from consigne.server.head import Head
-    from consigne.server.http import Connection
+    from consigne.server.http.connection import Connection
+    from consigne.server.http.head import Head
 
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 JOINED: Final = 64 * 1024  # a body up to this size goes out in one write with its head

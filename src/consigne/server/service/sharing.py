@@ -5,18 +5,19 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from consigne.server import days, naming, policy, rights
 from consigne.server.catalog import gone, links, objects
 from consigne.server.catalog.links import LinkRow
-from consigne.server.desk import Desk
+from consigne.server.policy import days, naming, rules
 from consigne.server.refusal import Refusal
-from consigne.server.states import link_state, link_view
+from consigne.server.service import rights
+from consigne.server.service.desk import Desk
+from consigne.server.service.states import link_state, link_view
 
 if TYPE_CHECKING:
     from consigne import protocol
     from consigne.server.catalog.transaction import Transaction
-    from consigne.server.policy import AcceptedLink
-    from consigne.server.rights import OpenLink
+    from consigne.server.policy.rules import AcceptedLink
+    from consigne.server.service.rights import OpenLink
 
 
 class Sharing(Desk):
@@ -30,7 +31,7 @@ class Sharing(Desk):
         `token` is the owner's. Refuses `bad-request`, `limit`, `gone` (link or object),
         `link-exists`, and as `rights.owned_object`.
         """
-        accepted = policy.judge_new_link(new, self.settings)
+        accepted = rules.judge_new_link(new, self.settings)
         return await self.write(
             partial(_put, link_id=link_id, token=token, accepted=accepted, now=self.clock())
         )
@@ -64,13 +65,13 @@ def _put(
     expires = None if accepted.lifetime is None else days.end_of(now, accepted.lifetime)
     there = links.find(tx, link_id)
     if there is not None:
-        if not policy.is_same_link(there, accepted, expires):
+        if not rules.is_same_link(there, accepted, expires):
             raise Refusal("link-exists")
-        policy.judge_link_alive(there, row, now)
+        rules.judge_link_alive(there, row, now)
         return link_state(there, row), False
     if objects.find(tx, link_id) is not None:  # one id, one thing: gone ids are kept in one list
         raise Refusal("link-exists")
-    if links.count(tx, accepted.object) >= policy.MAX_LINKS:
+    if links.count(tx, accepted.object) >= rules.MAX_LINKS:
         raise Refusal("limit")
     link = LinkRow(link_id, accepted.object, accepted.token_hash, expires, accepted.limit)
     links.insert(tx, link)

@@ -14,20 +14,21 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route, Router
 
 from consigne import protocol
-from consigne.server import answers, logs
-from consigne.server.endpoints import Endpoints
-from consigne.server.exchange import DisconnectedError
-from consigne.server.limits import Gate
-from consigne.server.pages import pages
-from consigne.server.problems import COMMON
+from consigne.server import logs
+from consigne.server.api import answers
+from consigne.server.api.endpoints import Endpoints
+from consigne.server.api.limits import Gate
+from consigne.server.api.pages import pages
+from consigne.server.api.problems import COMMON
+from consigne.server.http.exchange import DisconnectedError
 from consigne.server.refusal import Refusal
 
 if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import Message, Receive, Scope, Send
 
-    from consigne.server.endpoints import Endpoint, Table
-    from consigne.server.service import Service
+    from consigne.server.api.endpoints import Endpoint, Table
+    from consigne.server.service.service import Service
     from consigne.server.settings import Settings
 
 HEALTH, READINESS = "/healthz", "/readyz"
@@ -91,7 +92,7 @@ class Resource:
 
 def table(service: Service, settings: Settings) -> Table:
     """Every route of the host with its methods, without `base_path`."""
-    openapi = resources.files("consigne.server").joinpath("openapi.json").read_bytes()
+    openapi = resources.files("consigne.server.api").joinpath("openapi.json").read_bytes()
     api = Endpoints(service, settings.max_capsule, openapi).table()
 
     async def ready(_request: Request) -> Response:

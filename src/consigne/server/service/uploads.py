@@ -13,19 +13,20 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from consigne.server import days, naming, policy, rights
 from consigne.server.catalog import gone, links, objects
 from consigne.server.catalog.objects import ObjectRow
-from consigne.server.desk import Desk, stored
+from consigne.server.policy import days, naming, rules
 from consigne.server.refusal import Refusal
-from consigne.server.states import link_state, object_state
+from consigne.server.service import rights
+from consigne.server.service.desk import Desk, stored
+from consigne.server.service.states import link_state, object_state
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from consigne import protocol
     from consigne.server.catalog.transaction import Transaction
-    from consigne.server.policy import AcceptedObject
+    from consigne.server.policy.rules import AcceptedObject
 
 
 class Uploads(Desk):
@@ -36,9 +37,9 @@ class Uploads(Desk):
 
         Refuses `bad-request`, `id-mismatch`, `limit`, `gone`, `object-exists`, `storage-full`.
         """
-        accepted = policy.judge_new_object(new, self.settings)
+        accepted = rules.judge_new_object(new, self.settings)
         free = await stored(self.store.free())
-        policy.judge_room(self.receiving.bytes + (accepted.length or 0), free, self.settings)
+        rules.judge_room(self.receiving.bytes + (accepted.length or 0), free, self.settings)
         return await self.write(partial(_begin, accepted=accepted, now=self.clock()))
 
     async def receive_part(
@@ -47,7 +48,7 @@ class Uploads(Desk):
         """Take one part of `length` bytes; durable when it returns.
 
         A part that is durable already is left as it is, and `body` is not touched.
-        Refuses as `rights.owned_object` and `policy.judge_part`, and `part-busy`,
+        Refuses as `rights.owned_object` and `rules.judge_part`, and `part-busy`,
         `object-complete`, `storage-full`, `storage-failed`, `bad-request` (short body).
         """
         look = partial(self._look_at_part, object_id=object_id, token=token, part=part, length=length)
@@ -56,7 +57,7 @@ class Uploads(Desk):
             durable, part_size = await self.read(look)  # again: whoever had the claim may have finished
             if durable:
                 return
-            policy.judge_room(self.receiving.bytes, await stored(self.store.free()), self.settings)
+            rules.judge_room(self.receiving.bytes, await stored(self.store.free()), self.settings)
             await stored(self.store.write_part(object_id, part, part_size, length, body))
             await self._record_part(object_id, token, part, length)
         self.arrivals.tell(object_id)
@@ -81,7 +82,7 @@ class Uploads(Desk):
 
         Refuses as `rights.owned_object`, and `limit`.
         """
-        policy.judge_lifetime(expires_in, self.settings)
+        rules.judge_lifetime(expires_in, self.settings)
         now = self.clock()
         expires = days.end_of(now, expires_in)
         return await self.write(partial(_extend, object_id=object_id, token=token, now=now, expires=expires))
@@ -101,7 +102,7 @@ class Uploads(Desk):
     ) -> tuple[bool, int]:
         """Whether the part is durable, and the part size."""
         row = rights.owned_object(tx, object_id, token, self.clock())
-        policy.judge_part(row, part, length, self.settings)
+        rules.judge_part(row, part, length, self.settings)
         if row.complete:
             return True, row.part_size
         there = objects.part_length(tx, object_id, part)
@@ -123,9 +124,9 @@ class Uploads(Desk):
         self, tx: Transaction, object_id: bytes, token: bytes, length: int, now: float
     ) -> protocol.ObjectState:
         row = rights.owned_object(tx, object_id, token, now)
-        policy.judge_final_length(row, length, self.settings)
+        rules.judge_final_length(row, length, self.settings)
         if not row.complete:
-            policy.judge_parts(objects.parts(tx, object_id), length, row.part_size)
+            rules.judge_parts(objects.parts(tx, object_id), length, row.part_size)
             objects.set_complete(tx, object_id, length)
         return object_state(replace(row, complete=True, length=length), [])
 
@@ -146,7 +147,7 @@ def _begin(tx: Transaction, accepted: AcceptedObject, now: float) -> protocol.Ob
         raise Refusal("gone")
     there = objects.find(tx, accepted.id)
     if there is not None:
-        policy.judge_alive(there, now)
+        rules.judge_alive(there, now)
         raise Refusal("object-exists")
     expires = days.end_of(now, accepted.lifetime)
     row = ObjectRow(
@@ -180,6 +181,6 @@ def _remove(tx: Transaction, object_id: bytes, token: bytes, now: float) -> list
 
 
 def _with_links(tx: Transaction, row: ObjectRow) -> protocol.ObjectState:
-    state = object_state(row, policy.merged(part for part, _ in objects.parts(tx, row.id)))
+    state = object_state(row, rules.merged(part for part, _ in objects.parts(tx, row.id)))
     state["links"] = [link_state(link, row) for link in links.of_object(tx, row.id)]
     return state

@@ -13,7 +13,7 @@ import msgspec
 
 from consigne import protocol
 from consigne.server.buffers import SMALL
-from consigne.server.ranges import Range
+from consigne.server.policy.ranges import Range
 from consigne.server.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from consigne.server.limits import Budget
+    from consigne.server.api.limits import Budget
 
 _T = TypeVar("_T")
 

@@ -19,13 +19,13 @@ import time
 from typing import TYPE_CHECKING, Final, cast
 
 from consigne.protocol import MIB
-from consigne.server import head as heads
-from consigne.server import problems
-from consigne.server.exchange import Exchange
+from consigne.server.api import problems
+from consigne.server.http import head as heads
+from consigne.server.http.exchange import Exchange
 from consigne.server.refusal import Refusal
 
 if TYPE_CHECKING:
-    from consigne.server.hub import Hub
+    from consigne.server.http.hub import Hub
 
 LINGER_TIME: Final = 5.0
 LINGER_BYTES: Final = 128 * MIB

@@ -11,13 +11,13 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from consigne.server.buffers import SMALL, Buffers
-from consigne.server.http import Connection
+from consigne.server.http.connection import Connection
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Awaitable, Callable
 
-    from consigne.server.exchange import Exchange
+    from consigne.server.http.exchange import Exchange
     from consigne.server.settings import Settings
 
 BACKLOG: Final = 1024

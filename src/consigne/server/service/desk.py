@@ -9,13 +9,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from consigne.server.arrivals import Arrivals
 from consigne.server.catalog import CatalogError, CatalogFull
-from consigne.server.prepaid import Prepaid
-from consigne.server.receiving import Receiving
 from consigne.server.refusal import Refusal
+from consigne.server.service.arrivals import Arrivals
+from consigne.server.service.prepaid import Prepaid
+from consigne.server.service.receiving import Receiving
+from consigne.server.service.turns import Turns
 from consigne.server.stores import ShortBody, StoredName, StoreError, StoreFull, TooLong
-from consigne.server.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable

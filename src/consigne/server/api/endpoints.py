@@ -11,8 +11,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from consigne import protocol
-from consigne.server import answers, requests
-from consigne.server.limits import Stock
+from consigne.server.api import answers, requests
+from consigne.server.api.limits import Stock
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from consigne.server.service import Service
+    from consigne.server.service.service import Service
 
     Endpoint = Callable[[Request], Awaitable[Response]]
     Table = dict[str, dict[str, Endpoint]]

@@ -13,10 +13,11 @@ import hashlib
 from functools import partial
 from typing import TYPE_CHECKING
 
-from consigne.server import naming, policy, rights
 from consigne.server.catalog import links, objects
-from consigne.server.desk import Desk, stored
+from consigne.server.policy import naming, rules
 from consigne.server.refusal import Refusal
+from consigne.server.service import rights
+from consigne.server.service.desk import Desk, stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,14 +51,14 @@ class Capsules(Desk):
         always fine. Refuses `capsule-changed`, `too-large`, `bad-request`, `storage-full`,
         and as `rights.owned_object`.
         """
-        policy.judge_capsule(capsule, self.settings)
+        rules.judge_capsule(capsule, self.settings)
         digest = await _digest_of(capsule)
         async with self.turns.of(object_id):
             row = await self.read(
                 partial(rights.owned_object, object_id=object_id, token=token, now=self.clock())
             )
             if row.capsule != digest:
-                policy.judge_if_match(if_match, None if row.capsule is None else naming.tag(row.capsule))
+                rules.judge_if_match(if_match, None if row.capsule is None else naming.tag(row.capsule))
                 name = naming.owner_capsule(object_id, digest)
                 replace = partial(
                     _replace, object_id=object_id, token=token, former=row.capsule, digest=digest
@@ -73,7 +74,7 @@ class Capsules(Desk):
         `token` is the owner's. Refuses `capsule-exists`, `too-large`, `bad-request`,
         `storage-full`, and as `rights.owned_link`.
         """
-        policy.judge_capsule(capsule, self.settings)
+        rules.judge_capsule(capsule, self.settings)
         digest = await _digest_of(capsule)
         async with self.turns.of(link_id):
             opened = await self.read(
@@ -96,7 +97,7 @@ class Capsules(Desk):
     async def _keep(self, name: str, capsule: bytes, record: Callable[[Transaction, float], None]) -> None:
         """Bytes durable, then the row; the bytes go again if the row's owner is gone."""
         needed = len(capsule) + self.receiving.bytes
-        policy.judge_room(needed, await stored(self.store.free()), self.settings)
+        rules.judge_room(needed, await stored(self.store.free()), self.settings)
         await stored(self.store.put_capsule(name, capsule))
         now = self.clock()
         try:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from consigne.server.endpoints import Endpoint, Table
+    from consigne.server.api.endpoints import Endpoint, Table
 
 PAGES: Final = {"/": "welcome.html", "/d": "download.html", "/m": "manage.html"}
 STYLE: Final = re.compile(r"<style>(.*?)</style>", re.DOTALL)

@@ -10,15 +10,15 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from consigne.server.capsules import Capsules
 from consigne.server.catalog import gone
-from consigne.server.desk import stored
-from consigne.server.downloads import Downloads
-from consigne.server.ranges import Range
-from consigne.server.sharing import Sharing
-from consigne.server.slices import Slice
-from consigne.server.sweep import Sweeping, SweepReport
-from consigne.server.uploads import Uploads
+from consigne.server.policy.ranges import Range
+from consigne.server.service.capsules import Capsules
+from consigne.server.service.desk import stored
+from consigne.server.service.downloads import Downloads
+from consigne.server.service.sharing import Sharing
+from consigne.server.service.slices import Slice
+from consigne.server.service.sweep import Sweeping, SweepReport
+from consigne.server.service.uploads import Uploads
 from consigne.version import __version__
 
 if TYPE_CHECKING:
