@@ -31,7 +31,8 @@ lint: $(VENV)/.dev
 	$(BIN)/python spec/generate.py --check
 
 soak: $(VENV)/.dev ## the full counts of kills and interruptions; an hour and more
-	CONSIGNE_TEST_KILLS=200 $(BIN)/python -m pytest -m "slow" tests/e2e
+	CONSIGNE_TEST_KILLS=200 CONSIGNE_TEST_REPORT=benchmarks/results/$$(date +%F)-soak.jsonl \
+	  $(BIN)/python -m pytest -m "slow" tests/e2e tests/attacks
 
 bench: $(VENV)/.dev ## side by side with what a person would use instead
 	sh benchmarks/install.sh

@@ -27,7 +27,15 @@ from tests.proxy import Exchange, Proxy
 KILLS = int(os.environ.get("CONSIGNE_TEST_KILLS", "20"))
 SEED = int(os.environ.get("CONSIGNE_TEST_SEED", "20170120"))
 
+REPORT = os.environ.get("CONSIGNE_TEST_REPORT")  # a file to which each story's counts are appended
+
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(60 + 20 * KILLS)]
+
+
+def report(story: str, **counts: int) -> None:
+    if REPORT:
+        with Path(REPORT).open("a") as file:
+            file.write(json.dumps({"story": story, "seed": SEED, **counts}) + "\n")
 
 
 def bag(folder: Path, size: int) -> Path:
@@ -76,7 +84,7 @@ def test_put_killed_again_and_again(tmp_path: Path, host: Host) -> None:
     chance = random.Random(SEED)
     with Proxy(host.port) as proxy:
         user = User(tmp_path / "home", proxy.url)
-        kills = round_number = 0
+        kills = round_number = sent = acknowledged = 0
         while kills < KILLS:
             round_number += 1
             source = bag(tmp_path / f"source-{round_number}", 40 * MIB)
@@ -98,10 +106,24 @@ def test_put_killed_again_and_again(tmp_path: Path, host: Host) -> None:
                 link = json.loads(out)["link"] if process.returncode == 0 else ""
             assert_one_content_each(proxy.parts())
             assert_nothing_acknowledged_is_sent_again(proxy.parts())
+            sent += len(proxy.parts())
+            acknowledged += sum(exchange.acknowledged for exchange in proxy.parts())
             into = tmp_path / f"got-{round_number}"
             user.must("get", link, "-o", str(into))
             assert same_tree(source, into / "bag")
+            subprocess.run(["rm", "-rf", into, source], check=True)
         assert kills == KILLS
+        report(
+            "put",
+            kills=kills,
+            puts=round_number,
+            parts_sent=sent,
+            parts_acknowledged=acknowledged,
+            acknowledged_missing=0,
+            acknowledged_sent_again=0,
+            parts_with_two_contents=0,
+            trees_different=0,
+        )
 
 
 def get_through_kills(
@@ -140,9 +162,11 @@ def test_get_killed_again_and_again(tmp_path: Path, host: Host) -> None:
     user = User(tmp_path / "home", host.url)
     source = bag(tmp_path / "source", 150 * MIB)
     link = user.must("put", str(source), "--quiet")
-    kills = 0
+    kills = gets = 0
     while kills < KILLS:
+        gets += 1
         kills += get_through_kills(user, host, chance, link, tmp_path / "got", source, KILLS - kills)
+    report("get", kills=kills, gets=gets, trees_different=0)
 
 
 def test_going_on_is_the_same_download(tmp_path: Path, host: Host) -> None:
@@ -155,6 +179,7 @@ def test_going_on_is_the_same_download(tmp_path: Path, host: Host) -> None:
         link = user.must("put", str(source), "--quiet", "--downloads", "1")
         kills += get_through_kills(user, host, chance, link, tmp_path / "got", source, 1)
         assert user.run("get", link, "-o", str(tmp_path / "again")).returncode == 3
+    report("one download, interrupted", kills=kills, counted_twice=0)
 
 
 def test_a_file_that_changes_between_two_tries_gets_a_new_key(tmp_path: Path, host: Host) -> None:
