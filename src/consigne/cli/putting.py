@@ -84,7 +84,7 @@ def _run(given: Namespace, voice: Voice) -> None:
                 on_link=lambda begun: _begun(begun, voice),
                 **chosen,
             )
-    _done(result, voice)
+    _done(result, voice, seen=voice.one_screen and not streamed)
 
 
 def _check(given: Namespace, *, streamed: bool) -> None:
@@ -126,11 +126,13 @@ def _begun(begun: PutResult, voice: Voice) -> None:
     voice.say_json({"begun": _as_json(begun)})
 
 
-def _done(result: PutResult, voice: Voice) -> None:
+def _done(result: PutResult, voice: Voice, *, seen: bool) -> None:
+    """`seen`: the link was shown when it began, on the very terminal where it would go now."""
     if voice.as_json:
         voice.result_json(_as_json(result))
         return
-    voice.result(result.link)
+    if not seen:
+        voice.result(result.link)
     voice.say(f"manage: {result.manage}")
     voice.say(f"expires: {until(result.expires)}")
 

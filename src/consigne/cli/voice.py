@@ -111,6 +111,13 @@ class Voice:
         if error.hint:
             self._write(f"hint: {error.hint}\n")
 
+    @property
+    def one_screen(self) -> bool:
+        """Whether results and words end up before the same eyes: once said is enough."""
+        if self.quiet or self.as_json or sys.stdout is None or sys.stderr is None:
+            return False
+        return sys.stdout.isatty() and sys.stderr.isatty()
+
     # ------------------------------------------------------------ the progress line
 
     @property
