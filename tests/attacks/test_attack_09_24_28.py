@@ -12,7 +12,7 @@ import json
 import os
 import re
 import urllib.parse
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
@@ -81,15 +81,17 @@ def find(hay: bytes, needles: dict[str, bytes]) -> list[str]:
     return [name for name, needle in needles.items() if any(form in hay for form in encodings(needle))]
 
 
-@pytest.fixture
-def story(tmp_path: Path, host: Host) -> tuple[Proxy, Host, str, str]:
-    """A put with everything in it, looked at and got, recorded."""
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Proxy, Host, str, str]]:
+    """A put with everything in it, looked at and got, recorded; the host logs all it can."""
+    tmp_path = tmp_path_factory.mktemp("story")
     folder = tmp_path / FOLDER
     folder.mkdir()
     (folder / NAME).write_bytes((MARK * (SIZE // len(MARK) + 1))[:SIZE])
     (tmp_path / "password").write_text(PASSWORD + "\n")
+    (tmp_path / "wrong").write_text("falsch\n")
     with_password = ["--password-file", str(tmp_path / "password")]
-    with Proxy(host.port) as proxy:
+    with Host(tmp_path / "host", {"log_level": "debug"}) as host, Proxy(host.port) as proxy:
         user = User(tmp_path / "home", proxy.url)
         put = json.loads(
             user.must("put", str(folder), "--note", NOTE, "--downloads", "3", "--json", *with_password)
@@ -100,21 +102,9 @@ def story(tmp_path: Path, host: Host) -> tuple[Proxy, Host, str, str]:
         user.must("cat", link, f"{FOLDER}/{NAME}", *with_password)
         user.must("info", manage)
         user.must("link", manage)
-        (tmp_path / "wrong").write_text("falsch\n")
         assert user.run("ls", link, "--password-file", str(tmp_path / "wrong")).returncode == 4
-    assert (tmp_path / "got" / FOLDER / NAME).stat().st_size == SIZE
-    return proxy, host, link, manage
-
-
-@pytest.fixture
-def debug_host(tmp_path: Path) -> Host:
-    return Host(tmp_path / "host", {"log_level": "debug"})
-
-
-@pytest.fixture
-def host(debug_host: Host) -> Host:
-    with debug_host as running:
-        yield running
+        assert (tmp_path / "got" / FOLDER / NAME).stat().st_size == SIZE
+        yield proxy, host, link, manage
 
 
 def test_the_searcher_finds_what_is_there() -> None:
