@@ -447,6 +447,10 @@ def _generated() -> Iterator[tuple[str, Vector]]:
             "A hundred thousand levels of objects.",
             [head, _times('{"a":', 100_000), b64u(b"0"), _times("}", 100_000), tail],
         ),
+        "containers": (
+            "1,100,001 objects and arrays in all, most of them empty.",
+            [head, b64u(b"["), _times("[],", 1_100_000 - 4), b64u(b"[]]"), tail],
+        ),
     }
     for name, (about, pieces) in cases.items():
         yield name, _vector("manifest-invalid", about, pieces)

@@ -11,9 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consigne.client.destination import Destination, choose
-from consigne.client.naming import folding, local_names, safe_on_windows
+from consigne.client.landing import LARGE
+from consigne.client.naming import PROBE, folding, local_names, safe_on_windows
 from consigne.client.segments import SegmentSet
 from consigne.errors import LocalError, UsageError
+from consigne.format.content import Layout
 from consigne.format.manifest import FileEntry, Manifest
 
 
@@ -125,6 +127,89 @@ def test_twins_are_kept_apart_where_the_disk_folds_them() -> None:
     assert names["A/other"] == "A (2)/other"
     assert names[split] == split + " (2)"
     assert len({name.casefold() for name in names.values()}) == len(names)
+
+
+def test_the_probe_touches_no_name_of_the_share(tmp_path: Path) -> None:
+    (tmp_path / PROBE).write_text("a file that is called so")
+    (tmp_path / PROBE.swapcase()).write_text("another")
+    assert folding(tmp_path) is None
+    assert (tmp_path / PROBE).read_text() == "a file that is called so"
+
+
+def test_many_twins_are_named_in_no_time() -> None:
+    paths = [
+        "".join(c.upper() if n >> i & 1 else c for i, c in enumerate("abcdefghijkl")) for n in range(4096)
+    ]
+    names = local_names(paths, fold=str.casefold, windows=False)
+    assert names is not None
+    assert len({name.casefold() for name in names.values()}) == len(paths) + 1
+
+
+def test_what_waits_to_be_written_is_not_settled(tmp_path: Path) -> None:
+    """Padding behind a file moves on while the file's end still waits in the buffer."""
+    size = LARGE + 100_000
+    manifest = manifest_of(("large", size))
+    destination = Destination(tmp_path, "x", choose(manifest, None), force=False)
+    destination.prepare(resume=False)
+    writer = destination.writer()
+    writer.write(0, memoryview(bytes(size)))
+    writer.write(size, memoryview(bytes(50_000)))  # belongs to no file
+    assert writer.settled == LARGE, "the last whole block"
+    writer.flush()
+    assert writer.settled == size + 50_000
+    writer.close()
+
+
+def test_a_folder_that_is_not_ours_is_not_filled(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/mine").write_text("mine")
+    (tmp_path / ".consigne-x.partial").symlink_to("elsewhere")
+    destination = Destination(tmp_path, "x", choose(manifest_of(("mine", 1)), None), force=True)
+    with pytest.raises(LocalError) as caught:
+        destination.prepare(resume=False)
+    assert caught.value.code == "folder-unsafe"
+    assert (tmp_path / "elsewhere/mine").read_text() == "mine"
+
+
+def test_two_who_share_a_folder_do_not_share_what_is_partial(tmp_path: Path) -> None:
+    placed = choose(manifest_of(("f", 1)), None)
+    one, other = (Destination(tmp_path, "x", placed, force=False) for _ in range(2))
+    with one.held():
+        one.prepare(resume=False)
+        with other.held(), pytest.raises(LocalError) as caught:
+            other.prepare(resume=False)
+        assert caught.value.code == "journal-busy"
+
+
+def test_what_is_gone_or_not_whole_is_not_counted(tmp_path: Path) -> None:
+    manifest = manifest_of(("a", 3), ("b", 4))
+    layout = Layout(manifest.length)
+    done = SegmentSet()
+    done.add(0)
+    for force in (False, True):
+        folder = tmp_path / str(force)
+        destination = Destination(folder, "x", choose(manifest, None), force=force)
+        with destination.held():
+            assert not destination.holds(layout, done)
+            destination.prepare(resume=False)
+            writer = destination.writer()
+            writer.write(0, memoryview(bytes(7)))
+            writer.close()
+            assert destination.holds(layout, done)
+            assert destination.is_whole()
+            os.rename(folder / ".consigne-x.partial/b", folder / "b")
+            assert not destination.holds(layout, done)
+            assert destination.is_whole() is not force, "with force, what stands there may be the old one"
+            (folder / "b").write_bytes(b"shorter"[:2])
+            assert not destination.is_whole()
+
+
+def test_folders_as_deep_as_a_system_takes_them(tmp_path: Path) -> None:
+    deep = "/".join("d" * 900)
+    filled(tmp_path, manifest_of((deep + "/f", 1)))
+    assert (tmp_path / deep / "f").read_bytes() == b"\0"
+    with pytest.raises(LocalError):
+        choose(manifest_of(("/".join("d" * 1500) + "/f", 1)), None)
 
 
 def test_windows_names() -> None:

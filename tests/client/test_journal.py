@@ -67,16 +67,31 @@ def test_one_holder_at_a_time() -> None:
         assert journal.head == {}
 
 
-def test_a_journal_discarded_by_its_holder_is_not_taken_for_the_new_one(state: Path) -> None:
+def test_a_discarded_journal_is_held_until_it_is_closed(state: Path) -> None:
     first = Journal.open("x")
     first.start({"number": 1})
     first.discard()
-    with Journal.open("x") as second:  # the name is free, the old lock is on a nameless file
-        second.start({"number": 2})
-        first.close()
-        assert len(list(state.iterdir())) == 1
-    with Journal.open("x") as third:
-        assert third.head == {"number": 2}
+    with pytest.raises(LocalError):
+        Journal.open("x")
+    first.close()
+    assert list(state.iterdir()) == []
+
+
+def full_disk(_: int) -> None:
+    raise OSError(28, "No space left on device")
+
+
+def test_a_journal_that_cannot_be_written_stops_everything_behind_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record behind a torn one would not be read again: its part would be sealed anew, uncompared."""
+    with Journal.open("x") as journal:
+        journal.start({})
+        with monkeypatch.context() as broken:
+            broken.setattr("consigne.client.journal._flush", full_disk)
+            with pytest.raises(LocalError) as caught:
+                journal.append(b"one")
+            assert caught.value.code == "journal-failed"
+        with pytest.raises(LocalError):
+            journal.append(b"two")
 
 
 @settings(max_examples=60, deadline=None)

@@ -1,7 +1,8 @@
 """The client: puts and gets shares through a host that cannot read them.
 
-    client ──→ transfer ──→ sending, fetching ──→ remote ──→ answers
-                   └─────→ registering, opening, journal, source, destination
+    client ──→ putting ──→ source, registering, sending ──────→ remote ──→ answers
+        └────→ getting ──→ opening, fetching, destination ────────┘
+                   both ──→ journal, crew, patience, progress
 
 Names are loaded when they are first asked for: `consigne mine` needs no network.
 """
@@ -13,12 +14,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from consigne.client.client import Client, LinkInfo, ObjectInfo, Share
+    from consigne.client.getting import GetResult
     from consigne.client.progress import Progress
-    from consigne.client.transfer import GetResult, PutResult
+    from consigne.client.putting import PutResult
 
 __all__ = ["Client", "GetResult", "LinkInfo", "ObjectInfo", "Progress", "PutResult", "Share"]
 
-_ROOMS = {"Progress": "progress", "GetResult": "transfer", "PutResult": "transfer"}
+_ROOMS = {"Progress": "progress", "GetResult": "getting", "PutResult": "putting"}
 
 
 def __getattr__(name: str) -> object:

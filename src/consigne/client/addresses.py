@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import ssl
 from typing import Any, Final
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import urllib3
+from urllib3.exceptions import HTTPError
 
 from consigne.errors import UsageError
 
 CONNECT_TIMEOUT: Final = 10.0
-READ_TIMEOUT: Final = 40.0  # over the 25 s that a host may hold a request for bytes to come
+_HOST: Final = re.compile(r"[a-z0-9._-]+\Z|[0-9a-f:.]+\Z", re.ASCII)
+READ_TIMEOUT: Final = 29.0  # over the 25 s that a host may hold a request for bytes to come
 
 
 def check_base(base: str, *, insecure: bool = False) -> str:
@@ -28,7 +31,15 @@ def check_base(base: str, *, insecure: bool = False) -> str:
         host, _ = parts.hostname, parts.port
     except ValueError:
         host, parts = None, urlsplit("")
-    if not host or parts.scheme not in ("http", "https") or parts.query or parts.fragment or parts.username:
+    # Strict, since whoever connects may read a strange name otherwise than we judge it here.
+    if (
+        not host
+        or not _HOST.match(host)
+        or parts.scheme not in ("http", "https")
+        or parts.query
+        or parts.fragment
+        or parts.username
+    ):
         raise UsageError(
             "address-invalid", "This is not the address of a host.", hint="It looks like https://host.example"
         )
@@ -64,8 +75,20 @@ def connection_pool(base: str, connections: int) -> urllib3.PoolManager:
     proxy = proxies.get(parts.scheme) or proxies.get("all")
     if not proxy or _is_loopback(host) or proxy_bypass(host):
         return urllib3.PoolManager(**options)
-    if proxy.startswith("socks"):
-        from urllib3.contrib.socks import SOCKSProxyManager
+    return _through(proxy if "://" in proxy else f"http://{proxy}", options)
 
-        return SOCKSProxyManager(proxy.replace("socks5://", "socks5h://"), **options)
-    return urllib3.ProxyManager(proxy, **options)
+
+def _through(proxy: str, options: dict[str, Any]) -> urllib3.PoolManager:
+    """Raises UsageError `address-invalid` for a proxy that nobody can use."""
+    try:
+        if proxy.startswith("socks"):
+            from urllib3.contrib.socks import SOCKSProxyManager
+
+            return SOCKSProxyManager(proxy.replace("socks5://", "socks5h://"), **options)
+        return urllib3.ProxyManager(proxy, **options)
+    except (ValueError, ImportError, HTTPError):
+        raise UsageError(
+            "address-invalid",
+            "The proxy that the environment names cannot be used.",
+            hint="It looks like http://host:port, or socks5h://host:port with consigne[socks].",
+        ) from None

@@ -61,7 +61,7 @@ def checked(build: Callable[[], _Checked]) -> _Checked:
     """A value out of the host's answer; whatever is wrong with it is the host's fault."""
     try:
         return build()
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError):
         raise broken() from None
 
 
@@ -97,12 +97,23 @@ def object_state(value: Mapping[str, Any]) -> protocol.ObjectState:
             "complete": _typed(value, "complete", bool),
             "length": _optional_int(value, "length"),
             "part_size": part_size,
-            "parts": [[int(first), int(last)] for first, last in _typed(value, "parts", list)],
+            "parts": _runs(value),
             "expires": _instant(value, "expires"),
             "links": [link_state(link) for link in value.get("links", [])],
         }
 
     return checked(build)
+
+
+def _runs(value: Mapping[str, Any]) -> list[list[int]]:
+    """[first, last] pairs that rise and do not touch: as many as there are gaps, and no more."""
+    runs: list[list[int]] = []
+    for pair in _typed(value, "parts", list):
+        first, last = (_typed({"part": number}, "part", int) for number in pair)
+        if last < first or (runs and first <= runs[-1][1] + 1) or last >= protocol.MAX_PARTS:
+            raise ValueError("parts")
+        runs.append([first, last])
+    return runs
 
 
 def link_state(value: Mapping[str, Any]) -> protocol.LinkState:

@@ -1,7 +1,7 @@
 """`Client`: what a program that uses Consigne calls.
 
 Each method opens links, picks the host that a link names, and hands the work to
-the stories of `transfer` and the steps of `registering`. Nothing here speaks HTTP
+the stories of `putting` and `getting` and the steps of `registering`. Nothing here speaks HTTP
 or touches a key.
 """
 
@@ -9,31 +9,35 @@ from __future__ import annotations
 
 import io
 import os
+import threading
+import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, Self
 
-from consigne.client import receipts, registering, transfer
+from consigne.client import getting, putting, receipts, registering
 from consigne.client.destination import Placed, choose
 from consigne.client.fetching import Download, in_order, open_download
+from consigne.client.getting import GetOptions, GetResult
 from consigne.client.opening import OpenedLink, OpenedObject, open_link, open_object, reader_of
 from consigne.client.patience import Patience
+from consigne.client.progress import Watcher
 from consigne.client.registering import PutOptions
 from consigne.client.remote import Remote
 from consigne.client.remote_file import RemoteFile
 from consigne.client.source import collect
 from consigne.client.standard_input import put_stream
-from consigne.client.transfer import GetOptions, GetResult, PutResult, Watcher
 from consigne.errors import GoneError, UsageError
 from consigne.format import capsule, keys
 from consigne.format.link import Fragment, Kind, Link, parse_link
 from consigne.format.manifest import FileEntry, LinkEntry
-from consigne.protocol import SEGMENT_SIZE, b64u
+from consigne.protocol import SEGMENT_SIZE, TICKET_LIFETIME, b64u
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from consigne.client.progress import ProgressCallback
+    from consigne.client.putting import PutResult
 
 DEFAULT_URL: Final = "http://127.0.0.1:8080"
 
@@ -87,7 +91,8 @@ class Client:
         self._url = url or os.environ.get("CONSIGNE_URL") or DEFAULT_URL
         self._insecure = insecure
         self._remotes: dict[str, Remote] = {}
-        self._downloads: dict[tuple[str, str | None], tuple[OpenedLink, Download]] = {}
+        self._opening = threading.Lock()
+        self._downloads: dict[tuple[str, str | None], tuple[OpenedLink, Download, float]] = {}
 
     def close(self) -> None:
         """Close idle connections."""
@@ -123,8 +128,8 @@ class Client:
         """
         found = collect(paths, skip_refused=skip_refused)
         options = PutOptions(expires_in, downloads, password, note)
-        watcher = Watcher(on_link, on_progress)
-        return transfer.put(self._remote(self._url), found, options, watcher, receipt=receipt)
+        remote, watcher = self._remote(self._url), Watcher(on_progress)
+        return putting.put(remote, found, options, watcher, on_link, receipt=receipt)
 
     def put_stream(
         self,
@@ -140,7 +145,7 @@ class Client:
     ) -> PutResult:
         """Put what a binary stream gives until it ends, as a file called `name`. Never resumed."""
         options = PutOptions(expires_in, downloads, password, note)
-        watcher = Watcher(on_progress=on_progress)
+        watcher = Watcher(on_progress)
         return put_stream(self._remote(self._url), stream, name, options, watcher, receipt=receipt)
 
     # ------------------------------------------------------------ get
@@ -162,8 +167,8 @@ class Client:
         """
         parsed = parse_link(link, Kind.DOWNLOAD)
         options = GetOptions(Path(into), only, password, force=force)
-        watcher = Watcher(on_progress=on_progress)
-        return transfer.get(self._remote(parsed.base), parsed, options, watcher)
+        watcher = Watcher(on_progress)
+        return getting.get(self._remote(parsed.base), parsed, options, watcher)
 
     def list(self, link: str, *, password: str | None = None) -> Share:
         """What is behind a link. Counts nothing."""
@@ -204,17 +209,18 @@ class Client:
             yield bytes(piece)
 
     def _open_file(self, link: str, path: str | None, password: str | None) -> tuple[Download, Placed]:
-        """The file and a download it can be read by; the link's ticket is used again."""
-        opened, download = self._downloads.get((link, password), (None, None))
+        """The file and a download it can be read by; the link's ticket is used again while it is good."""
         parsed = parse_link(link, Kind.DOWNLOAD)
         remote = self._remote(parsed.base)
-        if opened is None:
+        with self._opening:  # two threads that open one link count as one download
+            known = self._downloads.get((link, password))
+            if known is not None and time.monotonic() - known[2] < TICKET_LIFETIME / 2:
+                return known[1], _one_file(choose(known[0].manifest, path))
             opened = open_link(remote, parsed.fragment, password)
-        placed = _one_file(choose(opened.manifest, path))
-        if download is None:
+            placed = _one_file(choose(opened.manifest, path))
             ticket = remote.start_download(opened.reader.link_id, opened.reader.token)
             download = open_download(remote, opened.manifest, ticket, Patience())
-            self._downloads[link, password] = opened, download
+            self._downloads[link, password] = opened, download, time.monotonic()
         return download, placed
 
     # ------------------------------------------------------------ manage

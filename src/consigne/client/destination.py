@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import sys
 from bisect import bisect_right
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from consigne.client.journal import busy
 from consigne.client.landing import LARGE, LargeFile, SmallFile, aligned_buffer
+from consigne.client.locking import try_lock
 from consigne.client.naming import folding, local_names
 from consigne.client.source import show
 from consigne.errors import LocalError, UsageError
@@ -25,7 +28,11 @@ from consigne.errors import LocalError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from consigne.client.segments import SegmentSet
+    from consigne.format.content import Layout
     from consigne.format.manifest import FileEntry, Manifest
+
+MAX_DEPTH: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +57,8 @@ def choose(manifest: Manifest, only: str | None) -> list[Placed]:
     for entry in manifest.files:
         placed.append(Placed(entry, start))
         start += entry.size
+    if any(item.entry.path.count("/") > MAX_DEPTH for item in placed):
+        raise LocalError("path-refused", "The share holds folders that are too deep for any system.")
     if only is None:
         return placed
     wanted = only.strip("/")
@@ -71,6 +80,7 @@ class Destination:
         self._placed = placed
         self._names: dict[str, str] | None = None
         self._folder_is_new = not folder.exists()
+        self._handle = -1
 
     @property
     def renamed(self) -> list[tuple[str, str]]:
@@ -88,9 +98,9 @@ class Destination:
 
         Raises LocalError `file-exists` when something stands where a file goes.
         """
-        if self.exists and not resume:
-            shutil.rmtree(self._partial)
         self._name_files()
+        if not resume:
+            self._empty()
         self._refuse_existing()
         self._make_folders()
         for placed in self._placed:
@@ -98,13 +108,73 @@ class Destination:
                 Path(self.path_of(placed)).touch(mode=0o666)
 
     def is_whole(self) -> bool:
-        """Whether every file is here, be it in the partial folder or where it belongs."""
+        """Whether every file is here in its full size, in the partial folder or moved already.
+
+        With force, what stands where a file belongs may be the one to be replaced: that does not count.
+        """
         self._name_files()
-        names = (self._local(placed.entry.path) for placed in self._placed)
-        return all(os.path.lexists(self._partial / n) or os.path.lexists(self._folder / n) for n in names)
+        return all(self._is_here(placed) for placed in self._placed)
+
+    def holds(self, layout: Layout, done: SegmentSet) -> bool:
+        """Whether the files are there that the segments in `done` were written to."""
+        if not self.exists:
+            return False
+        self._name_files()
+        for placed in self._placed:
+            if placed.entry.size:
+                first, last = layout.segment_at(placed.start), layout.segment_at(placed.stop - 1)
+                untouched = done.missing([(first, last)]) == [(first, last)]
+                if not untouched and _size_of(self.path_of(placed)) is None:
+                    return False
+        return True
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """The partial folder for one get alone, whoever gets: other users and machines share folders."""
+        self._handle = -1
+        try:
+            yield
+        finally:
+            if self._handle >= 0:
+                os.close(self._handle)
+
+    def _empty(self) -> None:
+        """Whatever an earlier get left and cannot be gone on with."""
+        with os.scandir(self._partial) as scan:
+            children = list(scan)
+        for child in children:
+            if child.is_dir(follow_symlinks=False):
+                shutil.rmtree(child.path)
+            else:
+                os.unlink(child.path)
+
+    def _make_partial(self) -> None:
+        """Raises LocalError `folder-unsafe`, `journal-busy`."""
+        self._partial.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = os.lstat(self._partial)
+        if not stat.S_ISDIR(status.st_mode) or (hasattr(os, "geteuid") and status.st_uid != os.geteuid()):
+            raise LocalError(
+                "folder-unsafe",
+                f"{show(str(self._partial))} is in the way, and it is not ours.",
+                hint="Remove it, or choose another folder with -o.",
+            )
+        if os.name == "nt":  # folders cannot be opened there
+            return
+        if self._handle >= 0:
+            os.close(self._handle)
+        self._handle = os.open(self._partial, os.O_RDONLY | os.O_CLOEXEC)
+        if not try_lock(self._handle):
+            raise busy()
+
+    def _is_here(self, placed: Placed) -> bool:
+        if placed.entry.is_folder:
+            return True
+        name = self._local(placed.entry.path)
+        places = [self._partial / name] if self._force else [self._partial / name, self._folder / name]
+        return any(_size_of(str(place)) == placed.entry.size for place in places)
 
     def _name_files(self) -> None:
-        self._partial.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._make_partial()
         self._names = local_names(
             (placed.entry.path for placed in self._placed),
             fold=folding(self._partial),
@@ -138,9 +208,10 @@ class Destination:
         """Give everything its final name; the top level's paths. Raises LocalError `file-exists`."""
         for placed in self._placed:
             _set_modified(self.path_of(placed), placed.entry)
-        for name in sorted(os.listdir(self._partial)):
-            self._move(self._partial / name, self._folder / name)
-        self._partial.rmdir()
+        for name in self._tops():
+            if os.path.lexists(self._partial / name):
+                self._move(self._partial / name, self._folder / name)
+        shutil.rmtree(self._partial, ignore_errors=True)
         return [self._folder / name for name in self._tops()]
 
     def abandon(self) -> None:
@@ -157,7 +228,7 @@ class Destination:
             name = self._local(placed.entry.path)
             folders.add(name if placed.entry.is_folder else name.rpartition("/")[0])
         for name in sorted(folders):
-            os.makedirs(self._partial / name, exist_ok=True)
+            make_folders(f"{self._partial}/{name}")
 
     def _refuse_existing(self) -> None:
         if self._force:
@@ -175,7 +246,7 @@ class Destination:
             for child in os.listdir(source):
                 self._move(source / child, final / child)
             source.rmdir()
-        elif self._force:
+        elif self._force and source.is_dir() == (final.is_dir() and not final.is_symlink()):
             os.replace(source, final)
         else:
             _move_exclusively(source, final)
@@ -196,7 +267,9 @@ class PlainWriter:
     @property
     def settled(self) -> int:
         """Up to this offset of the content, what was handed over in a row is written."""
-        return self._reached - (self._open.waiting if self._open else 0)
+        if self._open is not None and self._open.waiting:
+            return self._placed[self._index].start + self._open.written
+        return self._reached
 
     def write(self, offset: int, plain: memoryview) -> None:
         """Plaintext at `offset` of the content; what belongs to no chosen file is dropped.
@@ -255,6 +328,25 @@ def unwritable(path: str, error: OSError) -> LocalError:
         f"{show(path)}: {error.strerror}.",
         hint="Make room or choose another folder; the same command goes on where this one ended.",
     )
+
+
+def make_folders(path: str) -> None:
+    """A folder and all on the way to it; without recursion, since a share may go two thousand deep."""
+    missing = []
+    while not os.path.isdir(path):
+        missing.append(path)
+        path = os.path.dirname(path)
+    for folder in reversed(missing):
+        os.mkdir(folder)
+
+
+def _size_of(path: str) -> int | None:
+    """Bytes of a regular file, None for anything else."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
 def _move_exclusively(source: Path, final: Path) -> None:

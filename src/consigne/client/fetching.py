@@ -90,7 +90,8 @@ class Fetcher:
             self._emit(segment, self._plain[:size])
             self._patience.moved()
             if self._meter:
-                self._meter.add(len(sealed))
+                self._meter.flow(len(sealed))
+                self._meter.moved()
             if self._patience.stopped():
                 return
 
@@ -114,24 +115,22 @@ class _Source:
         fruitless = 0
         while segment <= last:
             before = segment
-            started = [False]
             try:
-                for sealed in self._one_request(segment, last, started):
+                for sealed in self._one_request(segment, last):
                     yield segment, sealed
                     segment += 1
                 if segment == before and fruitless >= EMPTY_ANSWERS:
                     raise truncated(segment)
             except TransientError as trouble:
-                self._wait(trouble, fruitless, segment, cut=started[0])
+                self._wait(trouble, fruitless, segment)
             fruitless = fruitless + 1 if segment == before else 0
 
-    def _one_request(self, segment: int, last: int, started: list[bool]) -> Iterator[bytes]:
+    def _one_request(self, segment: int, last: int) -> Iterator[bytes]:
         """Whole segments of one answer, which may end early while an upload is under way."""
         start, (_, stop) = self.layout.cipher_range(segment)[0], self.layout.cipher_range(last)
         try:
             with self.remote.content(self.object_id, self.ticket, start, stop, self.patience) as stream:
                 check_length(self.layout, stream.total)
-                started[0] = True
                 while stream.start < stream.stop:
                     first, after = self.layout.cipher_range(stream.start // SEGMENT_SIZE)
                     sealed = stream.read(after - first)
@@ -143,12 +142,12 @@ class _Source:
                 raise truncated(segment) from None
             raise
 
-    def _wait(self, trouble: TransientError, fruitless: int, segment: int, *, cut: bool) -> None:
-        """Be patient; bytes that were promised and never come are a truncated content."""
+    def _wait(self, trouble: TransientError, fruitless: int, segment: int) -> None:
+        """Be patient; a host that ends its answers early again and again has a truncated content."""
         try:
             self.patience.pause(trouble, fruitless)
         except TransientError:
-            if cut:
+            if trouble.cut and not self.patience.stopped():
                 raise truncated(segment) from None
             raise
 

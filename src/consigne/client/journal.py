@@ -11,22 +11,23 @@ flush. The two journals differ only in what their records say:
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import threading
 import time
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from consigne.client import locking
-from consigne.client.places import journals_folder, private_opener
+from consigne.client.places import flush_folder, journals_folder, private_opener
 from consigne.errors import LocalError
 from consigne.protocol import DAY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 CHECK_SIZE: Final = 8
 MAX_RECORD: Final = 1 << 16
@@ -44,6 +45,7 @@ class Journal:
         self._lock = threading.Lock()
         self._flush_lock = threading.Lock()
         self._appended = self._flushed = 0
+        self._broken = False
         self.head: dict[str, Any] | None = None
         self.records: list[bytes] = []
         self._load()
@@ -64,13 +66,13 @@ class Journal:
             handle = private_opener(str(path), os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0))
             if not locking.try_lock(handle):
                 os.close(handle)
-                raise LocalError(
-                    "journal-busy",
-                    "Another command is at this very transfer.",
-                    hint="Wait for it to end, or stop it; then give this command again.",
-                )
+                raise busy()
             if _is_at(path, handle):
-                return cls(path, handle)
+                try:
+                    return cls(path, handle)
+                except BaseException:
+                    os.close(handle)
+                    raise
             os.close(handle)  # discarded by its holder between opening and locking
 
     def start(self, head: dict[str, Any]) -> None:
@@ -80,7 +82,7 @@ class Journal:
         os.lseek(self._handle, 0, os.SEEK_SET)
         _write(self._handle, _check(line) + line)
         os.fsync(self._handle)
-        _flush_folder(self._path.parent)
+        flush_folder(self._path.parent)
         _forget_old(self._path.parent)
         self.head = head
         self.records = []
@@ -93,27 +95,48 @@ class Journal:
             self.append(record)
 
     def append(self, record: bytes) -> None:
-        """Add a record; durable when this returns. From any thread."""
-        with self._lock:
-            _write(self._handle, len(record).to_bytes(4, "big") + _check(record) + record)
-            self._appended += 1
-            mine = self._appended
-        with self._flush_lock:
-            if self._flushed < mine:
-                reached = self._appended
-                _flush(self._handle)
-                self._flushed = reached
+        """Add a record; durable when this returns. From any thread.
+
+        Raises LocalError `journal-failed` when the disk fails, and from then on for
+        ever: a record behind a torn one would not be read again.
+        """
+        try:
+            with self._lock:
+                self._refuse_if_broken()
+                _write(self._handle, len(record).to_bytes(4, "big") + _check(record) + record)
+                self._appended += 1
+                mine = self._appended
+            with self._flush_lock:
+                self._refuse_if_broken()
+                if self._flushed < mine:
+                    reached = self._appended
+                    _flush(self._handle)
+                    self._flushed = reached
+        except OSError as error:
+            self._broken = True
+            raise _failed(error) from None
 
     def discard(self) -> None:
         """The transfer has ended, or must start over: forget it. The lock stays until `close`."""
-        self._path.unlink(missing_ok=True)
+        os.ftruncate(self._handle, 0)
         self.head = None
 
     def close(self) -> None:
-        """Let go of the lock. A journal that never began leaves no file."""
-        if self.head is None and _is_at(self._path, self._handle):
-            self._path.unlink()
-        os.close(self._handle)
+        """Let go of the lock. A journal that holds nothing leaves no file."""
+        with self._lock:
+            self._broken = True  # for a thread that lingers: its part must not go out unrecorded
+            empty = self.head is None and _is_at(self._path, self._handle)
+            if empty and os.name != "nt":  # as long as the lock is ours
+                self._path.unlink()
+            with self._flush_lock:
+                os.close(self._handle)
+            if empty and os.name == "nt":  # open files cannot be unlinked there
+                with suppress(OSError):
+                    self._path.unlink()
+
+    def _refuse_if_broken(self) -> None:
+        if self._broken:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     def __enter__(self) -> Self:
         return self
@@ -123,7 +146,7 @@ class Journal:
 
     def _load(self) -> None:
         """Read what is whole; cut off what is torn, so that records follow each other."""
-        data = Path(self._path).read_bytes()
+        data = _read(self._handle)
         line_end = data.find(b"\n", CHECK_SIZE, MAX_HEAD)
         line = data[CHECK_SIZE : line_end + 1]
         if line_end < 0 or data[:CHECK_SIZE] != _check(line):
@@ -159,6 +182,32 @@ def _write(handle: int, data: bytes) -> None:
         view = view[os.write(handle, view) :]
 
 
+def _read(handle: int) -> bytes:
+    """All of it, through the very handle that holds the lock: Windows lets no other read."""
+    os.lseek(handle, 0, os.SEEK_SET)
+    pieces = []
+    while piece := os.read(handle, 1 << 20):
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def busy() -> LocalError:
+    """Somebody else is at it."""
+    return LocalError(
+        "journal-busy",
+        "Another command is at this very transfer.",
+        hint="Wait for it to end, or stop it; then give this command again.",
+    )
+
+
+def _failed(error: OSError) -> LocalError:
+    return LocalError(
+        "journal-failed",
+        f"The journal of this transfer cannot be written: {error.strerror}.",
+        hint="Make room where XDG_STATE_HOME is; then give this command again.",
+    )
+
+
 def _is_at(path: Path, handle: int) -> bool:
     """Whether the locked file is still the one that the name leads to."""
     try:
@@ -173,13 +222,3 @@ def _forget_old(folder: Path) -> None:
         with suppress(OSError):
             if time.time() - path.stat().st_mtime > FORGOTTEN_AFTER:
                 path.unlink()
-
-
-def _flush_folder(folder: Path) -> None:
-    if os.name == "nt":  # folders cannot be opened there; NTFS journals names itself
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

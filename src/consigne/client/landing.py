@@ -29,9 +29,9 @@ _FLAGS: Final = (
 
 
 class SmallFile:
-    """A file whose ranges are written as they come. `waiting` is always 0."""
+    """A file whose ranges are written as they come: nothing ever waits."""
 
-    waiting = 0
+    waiting = written = 0
 
     def __init__(self, path: str) -> None:
         self._handle = os.open(path, _FLAGS, 0o666)
@@ -51,28 +51,32 @@ class SmallFile:
 
 
 class LargeFile:
-    """A file whose ranges are gathered into aligned blocks; `waiting` bytes of them not written yet.
+    """A file whose ranges are gathered into aligned blocks.
 
-    `buffer` is page-aligned memory that the caller lends until `close`.
+    From offset `written` on, `waiting` bytes are not written yet. `buffer` is
+    page-aligned memory that the caller lends until `close`.
     """
 
     def __init__(self, path: str, size: int, buffer: memoryview) -> None:
         self._handle = os.open(path, _FLAGS, 0o666)
         self._direct = _open_direct(path, self._handle)
         self._buffer = buffer
-        self._start = 0
-        self.waiting = 0
-        if hasattr(os, "posix_fallocate"):  # room for all of it, or an error before it is fetched
-            os.posix_fallocate(self._handle, 0, size)
+        self.written = self.waiting = 0
+        try:
+            if hasattr(os, "posix_fallocate"):  # room for all of it, or an error before it is fetched
+                os.posix_fallocate(self._handle, 0, size)
+        except OSError:
+            self.close()
+            raise
 
     def write(self, offset: int, plain: memoryview) -> None:
         """Take `plain`, which belongs at `offset`; full blocks of it are written."""
-        if offset != self._start + self.waiting:
+        if offset != self.written + self.waiting:
             self.flush()
         if not self.waiting:
             ragged = min(-offset % ALIGNMENT, len(plain))
             self._write(self._handle, offset, plain[:ragged])
-            self._start, plain = offset + ragged, plain[ragged:]
+            self.written, plain = offset + ragged, plain[ragged:]
         while plain:
             room = min(len(plain), len(self._buffer) - self.waiting)
             self._buffer[self.waiting : self.waiting + room] = plain[:room]
@@ -83,9 +87,9 @@ class LargeFile:
     def flush(self) -> None:
         """Write what is waiting."""
         whole = self.waiting - self.waiting % ALIGNMENT
-        self._write(self._direct, self._start, self._buffer[:whole])
-        self._write(self._handle, self._start + whole, self._buffer[whole : self.waiting])
-        self._start += self.waiting
+        self._write(self._direct, self.written, self._buffer[:whole])
+        self._write(self._handle, self.written + whole, self._buffer[whole : self.waiting])
+        self.written += self.waiting
         self.waiting = 0
 
     def close(self) -> None:

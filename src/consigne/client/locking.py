@@ -6,13 +6,20 @@ import sys
 
 if sys.platform == "win32":
     import msvcrt
+    import os
+
+    FAR = 1 << 40  # a byte that nobody reads: what is locked there cannot be read by others
 
     def try_lock(handle: int) -> bool:
         """Whether the file is ours now; never waits."""
+        at = os.lseek(handle, 0, os.SEEK_CUR)
         try:
+            os.lseek(handle, FAR, os.SEEK_SET)
             msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
         except OSError:
             return False
+        finally:
+            os.lseek(handle, at, os.SEEK_SET)
         return True
 
 else:

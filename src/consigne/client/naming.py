@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from pathlib import Path
 
 _WINDOWS_FORBIDDEN: Final = re.compile(r'[<>:"|?*]')
 _WINDOWS_RESERVED: Final = re.compile(
@@ -30,7 +31,7 @@ def local_names(
         return None
     fold = fold or str
     chosen: dict[str, str] = {"": ""}
-    taken: set[str] = set()
+    taken: dict[str, int] = {}
     for path in paths:
         walked = ""
         for component in path.removesuffix("/").split("/"):
@@ -44,13 +45,11 @@ def local_names(
 
 def folding(folder: Path) -> Callable[[str], str] | None:
     """What the file system of `folder` takes for one name, found out by a probe; None: only equal ones."""
-    probe = folder / PROBE
-    probe.touch()
-    try:
-        ignores_case = (folder / PROBE.swapcase()).exists()
-        ignores_form = (folder / unicodedata.normalize("NFD", PROBE)).exists()
-    finally:
-        probe.unlink()
+    with TemporaryDirectory(prefix=".consigne-", dir=folder) as apart:  # no name of the share is there
+        probe = Path(apart)
+        (probe / PROBE).touch()
+        ignores_case = (probe / PROBE.swapcase()).exists()
+        ignores_form = (probe / unicodedata.normalize("NFD", PROBE)).exists()
 
     if not ignores_case and not ignores_form:
         return None
@@ -70,15 +69,16 @@ def safe_on_windows(component: str) -> str:
     return "_" + safe if _WINDOWS_RESERVED.match(safe) else safe
 
 
-def _free(parent: str, wanted: str, taken: set[str], fold: Callable[[str], str]) -> str:
-    """`wanted` under `parent`, numbered when its place is taken by another name."""
+def _free(parent: str, wanted: str, taken: dict[str, int], fold: Callable[[str], str]) -> str:
+    """`wanted` under `parent`, numbered when its place is taken; `taken` counts how often each was wanted."""
     prefix = f"{parent}/" if parent else ""
     stem, dot, suffix = wanted.rpartition(".")
     if not stem:
         stem, dot, suffix = wanted, "", ""
-    number, name = 1, prefix + wanted
+    first = fold(prefix + wanted)
+    name = prefix + wanted
     while fold(name) in taken:
-        number += 1
-        name = f"{prefix}{stem} ({number}){dot}{suffix}"
-    taken.add(fold(name))
+        taken[first] = taken.get(first, 1) + 1
+        name = f"{prefix}{stem} ({taken[first]}){dot}{suffix}"
+    taken[fold(name)] = 1
     return name

@@ -6,24 +6,41 @@ import os
 import time
 from typing import TYPE_CHECKING, Final
 
-from consigne.errors import HostError
+from consigne.errors import HostError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from consigne.client.progress import Meter
 
-PATIENCE: Final = float(os.environ.get("CONSIGNE_PATIENCE", "30"))  # seconds without any progress
+DEFAULT_SECONDS: Final = 30.0
+MAX_SECONDS: Final = 86_400.0
+TRIES: Final = 3
+
+
+def patience_seconds() -> float:
+    """Seconds without any progress: `CONSIGNE_PATIENCE`, or 30. Raises UsageError `setting-invalid`."""
+    text = os.environ.get("CONSIGNE_PATIENCE", "")
+    try:
+        seconds = float(text) if text else DEFAULT_SECONDS
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= MAX_SECONDS:
+        raise UsageError("setting-invalid", "CONSIGNE_PATIENCE is not a number of seconds.")
+    return seconds
 
 
 class TransientError(HostError):
-    """Trouble that may pass: worth another try."""
+    """Trouble that may pass: worth another try. `cut`: bytes that were promised did not come."""
+
+    cut = False
 
 
 class Patience:
     """How long a caller waits while nothing moves: `seconds`, then the trouble is final.
 
-    With a meter, any byte that any thread moves renews it. `stop` ends it at once.
+    With a meter, whatever any thread brings home renews it. A few tries are granted
+    however long they took, for links on which one part takes longer. `stop` ends it.
     """
 
     def __init__(
@@ -31,9 +48,11 @@ class Patience:
         meter: Meter | None = None,
         stop: Callable[[], bool] | None = None,
         *,
-        seconds: float = PATIENCE,
+        seconds: float | None = None,
+        tries: int = TRIES,
     ) -> None:
-        self._seconds = seconds
+        self._seconds = patience_seconds() if seconds is None else seconds
+        self._tries = tries
         self._meter = meter
         self.stopped = stop or (lambda: False)
         self._since = time.monotonic()
@@ -50,7 +69,7 @@ class Patience:
             self._meter.waiting(+1)
         try:
             while True:
-                if self.stopped() or self._still_for() > self._seconds:
+                if self.stopped() or (attempt >= self._tries and self._still_for() > self._seconds):
                     raise trouble
                 left = until - time.monotonic()
                 if left <= 0:
@@ -72,10 +91,21 @@ def unreachable(base: str) -> TransientError:
     )
 
 
-def lost() -> TransientError:
-    """The connection broke."""
-    return TransientError(
+def lost(*, cut: bool = False) -> TransientError:
+    """The connection broke, or (`cut`) was ended in good order before its time."""
+    trouble = TransientError(
         "connection-lost",
         "The connection to the host was lost.",
+        hint="Give the same command again to go on.",
+    )
+    trouble.cut = cut
+    return trouble
+
+
+def stalled() -> HostError:
+    """The connection stands, and next to nothing comes."""
+    return HostError(
+        "host-stalled",
+        "The host or the network does not move any more.",
         hint="Give the same command again to go on.",
     )

@@ -41,3 +41,14 @@ def _private(folder: Path) -> Path:
 def private_opener(path: str, flags: int) -> int:
     """An `opener` for `open()`: what it creates is 0600, whatever the umask."""
     return os.open(path, flags, 0o600)
+
+
+def flush_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    if os.name == "nt":  # folders cannot be opened there; NTFS journals names itself
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -6,6 +6,9 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
+
+from consigne.client.patience import patience_seconds, stalled
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ class Progress:
         return (self.done - self.already) / self.seconds if self.seconds > 0 else 0.0
 
 
+SILENCE: Final = 30.0  # seconds in which a host may say nothing while a request waits for bytes
 ProgressCallback = Callable[[Progress], None]
 
 
@@ -39,18 +43,27 @@ class Meter:
         self._done = already
         self._already = already
         self._total = total
-        self._start = self._moved = time.monotonic()
+        self._start = self._moved = self._flowed = time.monotonic()
         self._waiting = 0
 
-    def add(self, count: int) -> None:
-        """`count` more bytes are where they belong."""
+    def flow(self, count: int) -> None:
+        """`count` more bytes went over the wire; negative takes back what went in vain."""
         with self._lock:
             self._done += count
-            self._moved = time.monotonic()
+            if count > 0:
+                self._flowed = time.monotonic()
+
+    def moved(self) -> None:
+        """Bytes are where they belong: what went so far was not in vain."""
+        self._moved = time.monotonic()
 
     def still_for(self) -> float:
-        """Seconds since anything moved."""
+        """Seconds since anything got where it belongs."""
         return time.monotonic() - self._moved
+
+    def silent_for(self) -> float:
+        """Seconds since any byte went over the wire."""
+        return time.monotonic() - max(self._moved, self._flowed)
 
     def waiting(self, change: int) -> None:
         """One more (+1) or one less (-1) sender or fetcher waits for the host."""
@@ -61,3 +74,19 @@ class Meter:
         """The state at this moment."""
         seconds = time.monotonic() - self._start
         return Progress(self._done, self._total, self._already, seconds, waiting=self._waiting > 0)
+
+
+class Watcher:
+    """Looks at a transfer ten times a second: tells whoever asked, and notices when it stands still.
+
+    A connection that drips says something now and then, and never fails by itself.
+    """
+
+    def __init__(self, on_progress: ProgressCallback = lambda _: None) -> None:
+        self._on_progress = on_progress
+
+    def look(self, meter: Meter) -> None:
+        """Raises HostError `host-stalled`."""
+        self._on_progress(meter.now())
+        if meter.silent_for() > SILENCE + patience_seconds():
+            raise stalled()

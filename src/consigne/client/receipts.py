@@ -12,7 +12,7 @@ import os
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from consigne.client.places import private_opener, receipts_folder
+from consigne.client.places import flush_folder, private_opener, receipts_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +39,10 @@ def keep(receipt: Receipt) -> None:
     beside = path.with_suffix(".new")
     with open(beside, "w", encoding="utf-8", opener=private_opener) as file:
         json.dump(asdict(receipt), file)
+        file.flush()
+        os.fsync(file.fileno())
     os.replace(beside, path)
+    flush_folder(path.parent)
 
 
 def all_receipts() -> list[Receipt]:

@@ -55,11 +55,14 @@ class Plan:
         return cls._of(keys.Owner.fresh(), options, capsule.fresh_salt(), capsule.fresh_salt())
 
     @classmethod
-    def remembered(cls, head: dict[str, Any], options: PutOptions) -> Self | None:
-        """The plan that a journal holds; None when the password is another one by now."""
+    def remembered(cls, head: dict[str, Any], options: PutOptions) -> Self:
+        """The plan that a journal holds."""
         owner = keys.Owner(unb64u(head["owner"]))
-        plan = cls._of(owner, options, unb64u(head["link_salt"]), unb64u(head["owner_salt"]))
-        return plan if head["token_hash"] == b64u(token_hash(plan.reader.token)) else None
+        return cls._of(owner, options, unb64u(head["link_salt"]), unb64u(head["owner_salt"]))
+
+    def is_of(self, head: dict[str, Any]) -> bool:
+        """Whether it is the journal's plan, password and all."""
+        return bool(head["token_hash"] == b64u(token_hash(self.reader.token)))
 
     @classmethod
     def _of(cls, owner: keys.Owner, options: PutOptions, link_salt: bytes, owner_salt: bytes) -> Self:
@@ -182,4 +185,4 @@ def durable_parts(state: protocol.ObjectState) -> frozenset[int]:
 def remove_quietly(remote: Remote, plan: Plan) -> None:
     """Take back what will never be completed; the host's sweep would, in days."""
     with suppress(ConsigneError):
-        remote.remove(plan.owner.object_id, plan.owner.token, Patience(seconds=0))
+        remote.remove(plan.owner.object_id, plan.owner.token, Patience(seconds=0, tries=0))

@@ -11,15 +11,17 @@ from __future__ import annotations
 import json
 import ssl
 from contextlib import contextmanager
+from http.client import HTTPException
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, SSLError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, IncompleteRead, NewConnectionError, SSLError
 
 from consigne import protocol
 from consigne.client import answers
 from consigne.client.addresses import check_base, connection_pool
 from consigne.client.answers import broken, checked
-from consigne.client.patience import Patience, TransientError, lost, unreachable
+from consigne.client.patience import Patience, TransientError, lost, patience_seconds, unreachable
+from consigne.client.watching import watched
 from consigne.errors import HostError
 from consigne.version import __version__
 
@@ -31,7 +33,15 @@ if TYPE_CHECKING:
 FIRST_TRIES: Final = 4
 MAX_JSON: Final = 4 * protocol.MIB
 MAX_PROBLEM: Final = 64 * 1024
+PIECE: Final = 256 * 1024
+SUCCESS: Final = frozenset((200, 201, 204, 206))
+# What urllib3, http.client and the socket below raise when a peer breaks off or talks nonsense.
+TROUBLE: Final = (HTTPError, HTTPException, OSError, ValueError, AttributeError)
 _Answer = TypeVar("_Answer")
+
+
+def _ignore(_count: int) -> None:
+    """Nobody asked how far it is."""
 
 
 class ContentStream:
@@ -47,8 +57,8 @@ class ContentStream:
         """The next `size` bytes, fewer only at the end; `start` moves on. Raises TransientError."""
         try:
             data = self._response.read(size)
-        except (HTTPError, OSError):
-            raise lost() from None
+        except TROUBLE as error:
+            raise lost(cut=isinstance(error.__cause__, IncompleteRead)) from None
         self.start += len(data)
         return data
 
@@ -81,10 +91,34 @@ class Remote:
         return answers.object_state(self._json("GET", protocol.object_route(object_id), owner_token))
 
     def put_part(
-        self, object_id: bytes, owner_token: bytes, part: int, body: memoryview, patience: Patience
+        self,
+        object_id: bytes,
+        owner_token: bytes,
+        part: int,
+        body: memoryview,
+        *,
+        patience: Patience,
+        flow: Callable[[int], None],
     ) -> None:
-        """Send one part; durable on the host when this returns."""
-        self._bytes("PUT", protocol.part_route(object_id, part), owner_token, body=body, patience=patience)
+        """Send one part; durable on the host when this returns. `flow` hears of bytes as they go."""
+
+        def attempt() -> None:
+            gone: list[int] = []
+
+            def count(size: int) -> None:
+                gone.append(size)
+                flow(size)
+
+            try:
+                response = self._once(
+                    "PUT", protocol.part_route(object_id, part), owner_token, body, {}, count
+                )
+                _read(response, MAX_PROBLEM)
+            except BaseException:
+                flow(-sum(gone))
+                raise
+
+        self._patiently(attempt, patience)
 
     def complete(self, object_id: bytes, owner_token: bytes, length: int) -> protocol.ObjectState:
         """Say that every part is up."""
@@ -189,11 +223,10 @@ class Remote:
         limit: int = MAX_PROBLEM,
         patience: Patience | None = None,
     ) -> bytes:
-        def attempt() -> bytes:
-            response = self._once(method, route, token, body, headers or {})
-            return _read(response, limit)
+        def work(moved: Callable[[int], None]) -> bytes:
+            return _read(self._once(method, route, token, body, headers or {}, moved), limit, moved)
 
-        return self._patiently(attempt, patience or Patience())
+        return self._patiently(lambda: watched(work, patience_seconds()), patience or Patience())
 
     def _patiently(self, attempt: Callable[[], _Answer], patience: Patience) -> _Answer:
         tries = 0
@@ -213,41 +246,78 @@ class Remote:
         token: bytes | None,
         body: memoryview | None,
         headers: Mapping[str, str],
+        moved: Callable[[int], None] = _ignore,
     ) -> urllib3.BaseHTTPResponse:
         """One request, one answer. Raises for everything but 200, 201, 204 and 206."""
-        sent = {"User-Agent": f"consigne/{__version__}", "Accept-Encoding": "identity", **headers}
-        if body is not None and "Content-Type" not in headers:
-            sent["Content-Type"] = "application/octet-stream"
-        if token is not None:
-            sent["Authorization"] = f"Bearer {protocol.b64u(token)}"
         try:
             response = self._pool.urlopen(
-                method, f"{self.base}{route}", body=body, headers=sent, retries=False, redirect=False,
+                method, f"{self.base}{route}", body=None if body is None else _pieces(body, moved),
+                headers=_head(token, body, headers), retries=False, redirect=False,
                 preload_content=False, decode_content=False,
             )  # fmt: skip
         except NewConnectionError:
             raise unreachable(self.base) from None
-        except (HTTPError, OSError) as error:
+        except TROUBLE as error:
             raise _connection_trouble(error, self.base) from None
         self._answered = True
-        if response.status in (200, 201, 204, 206):
-            return response
-        retry_after = response.headers.get("Retry-After", "")
-        raise answers.refused(response.status, _read(response, MAX_PROBLEM), retry_after)
+        if response.status not in SUCCESS:
+            retry_after = response.headers.get("Retry-After", "")
+            raise answers.refused(response.status, _problem(response), retry_after)
+        _check_frame(response)
+        return response
 
 
-def _read(response: urllib3.BaseHTTPResponse, limit: int) -> bytes:
+def _head(token: bytes | None, body: memoryview | None, headers: Mapping[str, str]) -> dict[str, str]:
+    sent = {"User-Agent": f"consigne/{__version__}", "Accept-Encoding": "identity"}
+    if body is not None:
+        sent |= {"Content-Type": "application/octet-stream", "Content-Length": str(len(body))}
+    if token is not None:
+        sent["Authorization"] = f"Bearer {protocol.b64u(token)}"
+    return sent | dict(headers)
+
+
+def _pieces(body: memoryview, moved: Callable[[int], None]) -> Iterator[memoryview]:
+    """A body in pieces: a socket's time limit holds for each, not for all of it."""
+    for start in range(0, len(body), PIECE):
+        piece = body[start : start + PIECE]
+        yield piece
+        moved(len(piece))
+
+
+def _check_frame(response: urllib3.BaseHTTPResponse) -> None:
+    """Our host says how long its answers are; without that nobody could tell a cut one."""
+    if "Transfer-Encoding" in response.headers:
+        response.close()
+        raise broken()
+    lengthless = response.status != 204 and "Content-Length" not in response.headers
+    if lengthless or (response.status == 206 and "Content-Range" not in response.headers):
+        response.close()
+        raise lost()
+
+
+def _problem(response: urllib3.BaseHTTPResponse) -> bytes:
+    """The body of a refusal; whatever stands between us and the host may refuse in a form of its own."""
+    if "Content-Length" not in response.headers:
+        response.close()
+        return b""
+    return _read(response, MAX_PROBLEM)
+
+
+def _read(response: urllib3.BaseHTTPResponse, limit: int, moved: Callable[[int], None] = _ignore) -> bytes:
     """A whole body of at most `limit` bytes."""
+    data = bytearray()
     try:
-        data = response.read(limit + 1)
-        if len(data) > limit:
-            raise broken()
-        response.drain_conn()
+        while piece := response.read(min(PIECE, limit + 1 - len(data))):
+            data += piece
+            if len(data) > limit:
+                response.close()
+                raise broken()
+            moved(len(piece))
         response.release_conn()
-    except (HTTPError, OSError):
+    except TROUBLE:
         response.close()
         raise lost() from None
-    return data
+    return bytes(data)
 
 
 def _connection_trouble(error: Exception, base: str) -> HostError:

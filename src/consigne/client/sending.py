@@ -109,8 +109,11 @@ class Sender:
         size, tags = self._seal(part)
         self._commit(part, tags)
         to = self._upload
-        to.remote.put_part(to.object_id, to.owner_token, part, self._sealed[:size], self._patience)
-        self._meter.add(size)
+        body = self._sealed[:size]
+        to.remote.put_part(
+            to.object_id, to.owner_token, part, body, patience=self._patience, flow=self._meter.flow
+        )
+        self._meter.moved()
 
     def _seal(self, part: int) -> tuple[int, bytes]:
         """Ciphertext of one part into the buffer: its size and its tags."""

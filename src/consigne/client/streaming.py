@@ -97,5 +97,7 @@ class StreamSender:
     def work(self, job: SealedPart) -> None:
         """Send one part until the host has it."""
         to = self._upload
-        to.remote.put_part(to.object_id, to.owner_token, job.part, job.body, self._patience)
-        self._meter.add(len(job.body))
+        to.remote.put_part(
+            to.object_id, to.owner_token, job.part, job.body, patience=self._patience, flow=self._meter.flow
+        )
+        self._meter.moved()

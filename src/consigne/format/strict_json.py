@@ -14,8 +14,10 @@ from typing import Final, NoReturn
 from consigne.errors import AuthenticityError
 
 MAX_DEPTH: Final = 16
+MAX_CONTAINERS: Final = 1_100_000  # objects and arrays in all: a million files and some
 MAX_NUMBER: Final = 2**53 - 1
 _NUMBER: Final = re.compile(r"(0|[1-9][0-9]{0,15})\Z", re.ASCII)
+_STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _SURROGATE_ESCAPE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -24,6 +26,7 @@ def parse(data: bytes) -> object:
 
     Raises AuthenticityError `manifest-invalid` for everything else.
     """
+    _check_containers(data)
     try:
         text = data.decode("utf-8")
         value = json.loads(
@@ -70,6 +73,15 @@ def _number(text: str) -> int:
 
 def _refuse(_text: str) -> NoReturn:
     raise ValueError("not a number of the format")
+
+
+def _check_containers(data: bytes) -> None:
+    """Refuse, before they are built, more objects and arrays than any manifest has."""
+    if data.count(b"{") + data.count(b"[") <= MAX_CONTAINERS:
+        return
+    outside = _STRING.sub(b"", data)
+    if outside.count(b"{") + outside.count(b"[") > MAX_CONTAINERS:
+        raise invalid("it holds too many values")
 
 
 def _check_depth(value: object) -> None:
