@@ -34,6 +34,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(60 + 20 * KILLS)]
 
 def report(story: str, **counts: int) -> None:
     if REPORT:
+        Path(REPORT).parent.mkdir(exist_ok=True)
         with Path(REPORT).open("a") as file:
             file.write(json.dumps({"story": story, "seed": SEED, **counts}) + "\n")
 

@@ -40,7 +40,8 @@ class Patience:
     """How long a caller waits while nothing moves: `seconds`, then the trouble is final.
 
     With a meter, whatever any thread brings home renews it. A few tries are granted
-    however long they took, for links on which one part takes longer. `stop` ends it.
+    however long they took, for links on which one part takes longer; not to a host
+    that answers and says no. `stop` ends it at once.
     """
 
     def __init__(
@@ -65,11 +66,14 @@ class Patience:
         """Wait before attempt number `attempt` + 1, or raise `trouble` when it has been too long."""
         delay = trouble.retry_after if trouble.retry_after is not None else min(0.1 * 2**attempt, 3.0)
         until = time.monotonic() + min(delay, self._seconds)
+        tries = self._tries if trouble.status is None else 0
         if self._meter:
             self._meter.waiting(+1)
+            if trouble.status is not None:
+                self._meter.heard()
         try:
             while True:
-                if self.stopped() or (attempt >= self._tries and self._still_for() > self._seconds):
+                if self.stopped() or (attempt >= tries and self._still_for() > self._seconds):
                     raise trouble
                 left = until - time.monotonic()
                 if left <= 0:

@@ -53,6 +53,10 @@ class Meter:
             if count > 0:
                 self._flowed = time.monotonic()
 
+    def heard(self) -> None:
+        """The host said something, if only that there is nothing yet."""
+        self._flowed = time.monotonic()
+
     def moved(self) -> None:
         """Bytes are where they belong: what went so far was not in vain."""
         self._moved = time.monotonic()
@@ -62,7 +66,7 @@ class Meter:
         return time.monotonic() - self._moved
 
     def silent_for(self) -> float:
-        """Seconds since any byte went over the wire."""
+        """Seconds since anything went over the wire."""
         return time.monotonic() - max(self._moved, self._flowed)
 
     def waiting(self, change: int) -> None:
