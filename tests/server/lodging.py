@@ -22,7 +22,7 @@ import pytest
 from consigne import protocol
 from consigne.server.catalog.catalog import Catalog
 from consigne.server.refusal import Refusal
-from consigne.server.service.service import Range, Service
+from consigne.server.service.service import Range, Service, Slice
 from consigne.server.settings import Settings
 from consigne.server.stores.disk import DiskStore
 
@@ -192,7 +192,7 @@ class Owner:
         link = Link(self.service)
         await self.service.put_link(link.id, self.token, self.new_link(link, **values))
         if capsule is not None:
-            await self.service.put_link_capsule(link.id, self.token, capsule)
+            await put_link_capsule(self.service, link.id, self.token, capsule)
         self.links.append(link)
         return link
 
@@ -209,11 +209,41 @@ class Owner:
         whole: bool = False,
     ) -> bytes:
         wanted = None if whole else Range(first, last, suffix)
-        piece = await self.service.content(self.id, ticket, wanted)
-        try:
-            return b"".join([bytes(chunk) async for chunk in piece.chunks])
-        finally:
-            await piece.aclose()
+        return await read_all(await self.service.content(self.id, ticket, wanted))
+
+
+# ---------------------------------------------------------------- capsules, whole
+
+
+async def put_owner_capsule(
+    service: Service, object_id: bytes, token: bytes, capsule: bytes, if_match: str | None
+) -> str:
+    return await service.put_owner_capsule(object_id, token, len(capsule), pieces(capsule), if_match)
+
+
+async def put_link_capsule(service: Service, link_id: bytes, token: bytes, capsule: bytes) -> None:
+    await service.put_link_capsule(link_id, token, len(capsule), pieces(capsule))
+
+
+async def owner_capsule(service: Service, object_id: bytes, token: bytes) -> tuple[bytes, str]:
+    found, tag = await service.owner_capsule(object_id, token)
+    return await read_all(found), tag
+
+
+async def link_capsule(service: Service, link_id: bytes, token: bytes) -> bytes:
+    return await read_all(await service.link_capsule(link_id, token))
+
+
+async def read_all(found: Slice) -> bytes:
+    try:
+        return b"".join([bytes(chunk) async for chunk in found.chunks])
+    finally:
+        await found.aclose()
+
+
+async def keep(store: DiskStore, name: str, capsule: bytes) -> None:
+    """A capsule in a store, by no service."""
+    await store.put_capsule(name, await store.draft_capsule(len(capsule), pieces(capsule)))
 
 
 async def pieces(data: bytes, size: int = MIB) -> AsyncIterator[bytes]:

@@ -17,7 +17,18 @@ from consigne.server.catalog import CatalogFailed
 from consigne.server.catalog.writer import Operation
 from consigne.server.refusal import Refusal
 from consigne.server.stores.disk import DiskStore
-from tests.server.lodging import CAPSULE, Link, Lodging, Owner, lodging, refused
+from tests.server.lodging import (
+    CAPSULE,
+    Link,
+    Lodging,
+    Owner,
+    link_capsule,
+    lodging,
+    owner_capsule,
+    put_link_capsule,
+    put_owner_capsule,
+    refused,
+)
 
 
 class Crash(BaseException):
@@ -80,13 +91,13 @@ async def story(owner: Owner, link: Link, acknowledged: list[str]) -> None:
     steps = [
         ("begun", lambda: owner.begin(len(data))),
         ("link", lambda: service.put_link(link.id, owner.token, owner.new_link(link))),
-        ("capsule", lambda: service.put_link_capsule(link.id, owner.token, CAPSULE)),
-        ("mine", lambda: service.put_owner_capsule(owner.id, owner.token, CAPSULE, None)),
+        ("capsule", lambda: put_link_capsule(service, link.id, owner.token, CAPSULE)),
+        ("mine", lambda: put_owner_capsule(service, owner.id, owner.token, CAPSULE, None)),
         ("part", lambda: owner.send(0, data)),
         (
             "replaced",
-            lambda: service.put_owner_capsule(
-                owner.id, owner.token, CAPSULE * 2, protocol.capsule_etag(CAPSULE)
+            lambda: put_owner_capsule(
+                service, owner.id, owner.token, CAPSULE * 2, protocol.capsule_etag(CAPSULE)
             ),
         ),
         ("complete", lambda: owner.complete(len(data))),
@@ -121,9 +132,9 @@ async def check(host: Lodging, owner: Owner, link: Link, acknowledged: list[str]
             assert ("complete" not in acknowledged) or state["complete"]
             assert ("part" not in acknowledged) or state["parts"] == [[0, 0]]
             if "mine" in acknowledged:
-                assert (await service.owner_capsule(owner.id, owner.token))[0][: len(CAPSULE)] == CAPSULE
+                assert (await owner_capsule(service, owner.id, owner.token))[0][: len(CAPSULE)] == CAPSULE
             if "capsule" in acknowledged:
-                assert await service.link_capsule(link.id, link.token) == CAPSULE
+                assert await link_capsule(service, link.id, link.token) == CAPSULE
         await service.sweep()
 
 

@@ -11,8 +11,9 @@ from consigne import protocol
 from consigne.server.policy import rules
 from consigne.server.refusal import Refusal
 from consigne.server.service import downloads, prepaid
-from consigne.server.service.service import Range
-from tests.server.lodging import MIB, Lodging, hosted, refused
+from consigne.server.service import slices as slices_of
+from consigne.server.service.service import Range, Slice
+from tests.server.lodging import MIB, Lodging, Owner, hosted, refused
 
 PART = 8 * MIB
 
@@ -92,8 +93,14 @@ async def test_tickets_open_nothing_else(host: Lodging) -> None:
 @hosted
 async def test_a_ticket_lives_a_day_and_up_to_an_hour_more(host: Lodging) -> None:
     owner = await host.put()
-    ticket = await owner.ticket()
-    host.clock.pass_days(1)
+    ticket, unused = await owner.ticket(), await owner.ticket()
+    assert await owner.fetch(ticket, 0, 0)
+    host.clock.now += 3600
+    assert await owner.fetch(await owner.ticket(), 0, 0)
+    host.clock.now += 3600
+    async with refused("token-wrong"):
+        await owner.fetch(unused, 0, 0)
+    host.clock.now += 22 * 3600
     assert await owner.fetch(ticket, 0, 0)
     host.clock.now += 3600
     async with refused("token-wrong"):
@@ -263,3 +270,82 @@ async def test_removed_while_a_reader_waits(host: Lodging) -> None:
     await owner.remove()
     async with refused("gone"):
         await reader
+
+
+# ---------------------------------------------------------------- what is under way
+
+
+async def begun(host: Lodging, owner: Owner, ticket: bytes) -> Slice:
+    """A download that has had its first piece."""
+    piece = await host.service.content(owner.id, ticket, None)
+    assert await anext(piece.chunks)
+    return piece
+
+
+@hosted
+async def test_what_is_removed_or_revoked_is_served_no_further(host: Lodging) -> None:
+    removed, revoked, other = [await host.put(bytes(PART)) for _ in range(3)]
+    slices = [await begun(host, owner, await owner.ticket()) for owner in (removed, revoked, other)]
+    await removed.remove()
+    await host.service.revoke(revoked.links[0].id, revoked.token)
+    for piece, code in zip(slices, ("gone", "token-wrong"), strict=False):
+        async with refused(code):
+            await anext(piece.chunks)
+        await piece.aclose()
+    assert await anext(slices[2].chunks)
+    await slices[2].aclose()
+    assert host.service.arrivals._waiting == {}
+
+
+@hosted
+async def test_what_expires_is_served_no_further(host: Lodging, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody tells; it is judged again after a minute."""
+    monkeypatch.setattr(slices_of, "JUDGED_EVERY", 0)
+    owner = await host.put(bytes(PART), expires_in=3600)
+    piece = await begun(host, owner, await owner.ticket())
+    assert await anext(piece.chunks)
+    host.clock.now += 2 * 3600
+    async with refused("gone"):
+        await anext(piece.chunks)
+    await piece.aclose()
+
+
+@hosted
+async def test_broken_connections_do_not_spend_a_ticket(
+    host: Lodging, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each was to serve all of it, and the host has not noticed yet that it broke."""
+    monkeypatch.setattr(slices_of, "RESERVE", MIB)
+    monkeypatch.setattr(downloads, "RESERVE", MIB)
+    monkeypatch.setattr(protocol, "ticket_budget", lambda length: 2 * length)
+    owner = await host.put(bytes(PART))
+    ticket = await owner.ticket()
+    broken = [await begun(host, owner, ticket) for _ in range(7)]
+    assert len(await owner.fetch(ticket, MIB)) == PART - MIB
+    for piece in broken:
+        await piece.aclose()
+
+
+@hosted
+async def test_a_ticket_spent_under_way_cuts(host: Lodging, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slices_of, "RESERVE", MIB)
+    monkeypatch.setattr(downloads, "RESERVE", MIB)
+    monkeypatch.setattr(protocol, "ticket_budget", lambda _: 3 * MIB)
+    owner = await host.put(bytes(PART))
+    piece, served = await host.service.content(owner.id, await owner.ticket(), None), 0
+    async with refused("ticket-spent"):
+        async for chunk in piece.chunks:
+            served += len(chunk)
+    await piece.aclose()
+    assert served == 3 * MIB
+
+
+@hosted
+async def test_a_graceful_stop_gives_reserves_back(host: Lodging) -> None:
+    owner = await host.put(bytes(PART))
+    for _ in range(3):
+        await owner.fetch(await owner.ticket(), 0, 9)
+    await host.service.settle()
+    assert [row[4] for row in await host.rows("tickets")] == [10, 10, 10]
+    await host.catalog.close()
+    await host.service.settle()  # no failure

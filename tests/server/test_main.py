@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sqlite3
 import stat
+import subprocess
+import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -45,6 +49,11 @@ def test_it_stops_gracefully_and_says_so_by_its_exit_code(tmp_path: Path) -> Non
 def test_what_was_put_is_there_after_a_restart(tmp_path: Path) -> None:
     with running_host(tmp_path) as url:
         owner = Owner(port_of(url)).put(b"x" * 5000)
+        owner.content(owner.ticket())
+    with closing(
+        sqlite3.connect(tmp_path / "data/catalog.db")
+    ) as catalog:  # nothing is charged but what was had
+        assert catalog.execute("SELECT served FROM tickets").fetchall() == [(5000,)]
     with running_host(tmp_path) as url:
         owner.port = port_of(url)
         assert owner.content(owner.ticket()).body == b"x" * 5000
@@ -56,6 +65,88 @@ def test_a_data_folder_has_one_host(tmp_path: Path) -> None:
         assert second.stderr is not None
         said = second.stderr.read()
         assert said.startswith("error: Another host uses this data folder.\nhint: ")
+
+
+def test_a_store_and_a_catalog_have_one_host(tmp_path: Path) -> None:
+    """Whatever data folder another host names: it would sweep what it does not know."""
+    shared = {"store": f"file://{tmp_path}/data/store", "catalog": f"sqlite:///{tmp_path}/data/catalog.db"}
+    with running_host(tmp_path):
+        for setting, value in shared.items():
+            with started(tmp_path, data=str(tmp_path / "other"), **{setting: value}) as second:
+                assert second.wait(20) == 7
+                assert second.stderr is not None
+                assert f"error: Another host uses this {setting}." in second.stderr.read()
+
+
+def test_a_store_of_another_catalog_is_refused_by_name(tmp_path: Path) -> None:
+    """Findings of the review: another catalog on the same store deleted live content."""
+    with running_host(tmp_path) as url:
+        owner = Owner(port_of(url)).put(b"x" * 5000)
+    with running_host(tmp_path, data=str(tmp_path / "other")) as url:
+        Owner(port_of(url)).put(b"y" * 5000)
+    files = sorted(path for path in (tmp_path / "data/store/objects").rglob("*"))
+    for folder in ("other", "new", "unmounted"):
+        settings = {"data": str(tmp_path / folder), "store": f"file://{tmp_path}/data/store"}
+        if folder == "unmounted":
+            settings = {"data": str(tmp_path / "data"), "store": f"file://{tmp_path}/nothing"}
+        with started(tmp_path, **settings) as process:
+            assert process.wait(20) == 7
+            assert process.stderr is not None
+            assert "does not belong to this catalog" in process.stderr.read()
+    assert sorted(path for path in (tmp_path / "data/store/objects").rglob("*")) == files
+    with running_host(tmp_path) as url:
+        owner.port = port_of(url)
+        assert owner.content(owner.ticket()).body == b"x" * 5000
+
+
+def test_a_start_that_crashed_before_the_store_had_its_id(tmp_path: Path) -> None:
+    with running_host(tmp_path):
+        pass
+    (tmp_path / "data/store/identity").unlink()
+    with running_host(tmp_path):
+        pass
+
+
+FULL_DISK = """
+import pathlib, subprocess, sys
+sys.path.insert(0, {root!r})
+from tests.hosts import Owner, ask, running_host
+from consigne import protocol
+
+disk = pathlib.Path({disk!r})
+subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m", "none", disk], check=True)
+with running_host(disk, min_free=0, sweep_interval="1000") as url:
+    owners = []
+    port = int(url.rsplit(":", 1)[1])
+    for _ in range(3):
+        owners.append(Owner(port).put(b"x" * 5000))
+    filler = disk / "filler"
+    with filler.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(4096))
+        except OSError:
+            pass
+    while (status := Owner(port).begin(None).status) == 201:  # the log has room within a page or two
+        pass
+    assert status == 507, status
+    for owner in owners:
+        answer = ask(port, "DELETE", protocol.object_route(owner.id), owner.token)
+        assert answer.status == 204, answer.body
+print("emptied")
+"""
+
+
+def test_a_full_disk_can_be_emptied(tmp_path: Path) -> None:
+    """The review's: on a full disk a removal was 507 too, and each sweep ended."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    script = FULL_DISK.format(root=str(Path(__file__).parents[2]), disk=str(disk))
+    command = ["unshare", "-Urm", sys.executable, "-c", script]
+    if subprocess.run(["unshare", "-Urm", "true"], check=False).returncode:
+        pytest.skip("no namespaces here")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    assert done.stdout == "emptied\n", done.stderr
 
 
 def test_a_port_has_one_program(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,19 @@ import pytest
 from consigne import protocol
 from consigne.server.policy import rules
 from consigne.server.service.service import Service
-from tests.server.lodging import CAPSULE, Link, Lodging, hosted, refused
+from tests.server.lodging import (
+    CAPSULE,
+    MIB,
+    Link,
+    Lodging,
+    hosted,
+    link_capsule,
+    owner_capsule,
+    pieces,
+    put_link_capsule,
+    put_owner_capsule,
+    refused,
+)
 
 OTHER_CAPSULE = CAPSULE + b"other"
 
@@ -89,11 +102,12 @@ async def test_a_link_ends_by_itself(host: Lodging) -> None:
     owner = await host.put(expires_in=3600)
     link, ticket = owner.links[0], await owner.ticket()
     same = owner.new_link(link, 3600)
+    await owner.fetch(ticket, 0, 0)
     host.clock.now += 2 * 3600
     for attempt in (
         link.view(),
         link.ticket(),
-        host.service.link_capsule(link.id, link.token),
+        link_capsule(host.service, link.id, link.token),
         host.service.content(owner.id, ticket, None),
         host.service.put_link(link.id, owner.token, same),
         host.service.revoke(link.id, owner.token),
@@ -109,7 +123,7 @@ async def test_view_and_capsule_count_nothing(host: Lodging) -> None:
     link = owner.links[0]
     for _ in range(3):
         view = await link.view()
-        assert await host.service.link_capsule(link.id, link.token) == CAPSULE
+        assert await link_capsule(host.service, link.id, link.token) == CAPSULE
     assert view == {
         "object": protocol.b64u(owner.id),
         "complete": True,
@@ -125,10 +139,10 @@ async def test_view_and_capsule_count_nothing(host: Lodging) -> None:
 async def test_a_link_without_its_capsule_is_not_there_for_readers(host: Lodging) -> None:
     owner = await host.put()
     link = await owner.link(capsule=None)
-    for attempt in (link.view(), link.ticket(), host.service.link_capsule(link.id, link.token)):
+    for attempt in (link.view(), link.ticket(), link_capsule(host.service, link.id, link.token)):
         async with refused("not-found"):
             await attempt
-    await host.service.put_link_capsule(link.id, owner.token, CAPSULE)
+    await put_link_capsule(host.service, link.id, owner.token, CAPSULE)
     await link.view()
 
 
@@ -136,10 +150,10 @@ async def test_a_link_without_its_capsule_is_not_there_for_readers(host: Lodging
 async def test_a_links_capsule_is_written_once(host: Lodging) -> None:
     owner = await host.put()
     link = owner.links[0]
-    await host.service.put_link_capsule(link.id, owner.token, CAPSULE)
+    await put_link_capsule(host.service, link.id, owner.token, CAPSULE)
     async with refused("capsule-exists"):
-        await host.service.put_link_capsule(link.id, owner.token, OTHER_CAPSULE)
-    assert await host.service.link_capsule(link.id, link.token) == CAPSULE
+        await put_link_capsule(host.service, link.id, owner.token, OTHER_CAPSULE)
+    assert await link_capsule(host.service, link.id, link.token) == CAPSULE
 
 
 @hosted
@@ -148,11 +162,11 @@ async def test_two_capsules_at_once_for_one_link(host: Lodging) -> None:
     link = await owner.link(capsule=None)
     capsules = [CAPSULE + bytes([n]) for n in range(10)]
     outcomes = await asyncio.gather(
-        *(host.service.put_link_capsule(link.id, owner.token, capsule) for capsule in capsules),
+        *(put_link_capsule(host.service, link.id, owner.token, capsule) for capsule in capsules),
         return_exceptions=True,
     )
     taken = [capsule for capsule, outcome in zip(capsules, outcomes, strict=True) if outcome is None]
-    assert [await host.service.link_capsule(link.id, link.token)] == taken
+    assert [await link_capsule(host.service, link.id, link.token)] == taken
 
 
 @hosted
@@ -166,9 +180,9 @@ async def test_sizes_of_capsules(host: Lodging) -> None:
         (bytes(8193), "too-large"),
     ):
         async with refused(code):
-            await host.service.put_link_capsule(link.id, owner.token, capsule)
+            await put_link_capsule(host.service, link.id, owner.token, capsule)
         async with refused(code):
-            await host.service.put_owner_capsule(owner.id, owner.token, capsule, None)
+            await put_owner_capsule(host.service, owner.id, owner.token, capsule, None)
 
 
 @hosted
@@ -182,7 +196,7 @@ async def test_a_link_revoked_while_its_capsule_comes_in(host: Lodging) -> None:
 
     host.store.put_capsule = revoked_meanwhile
     async with refused("gone"):
-        await host.service.put_link_capsule(link.id, owner.token, CAPSULE)
+        await put_link_capsule(host.service, link.id, owner.token, CAPSULE)
     assert ("capsule", protocol.b64u(link.id)) not in await host.names()
 
 
@@ -231,7 +245,7 @@ async def test_guessing_slows_then_locks(host: Lodging) -> None:
     assert waits[:5] == [1, 2, 4, 8, 16]
     assert max(waits) == waits[-1] == 3600
     host.clock.now += 3600
-    for attempt in (link.view(), link.ticket(), host.service.link_capsule(link.id, link.token)):
+    for attempt in (link.view(), link.ticket(), link_capsule(host.service, link.id, link.token)):
         async with refused("link-locked"):
             await attempt
     await other.view()  # others are unaffected
@@ -283,35 +297,35 @@ async def test_a_clock_set_back_does_not_shut_a_link(host: Lodging) -> None:
 async def test_owner_capsule_is_replaced_under_its_etag(host: Lodging) -> None:
     owner, service = await host.put(), host.service
     async with refused("not-found"):
-        await service.owner_capsule(owner.id, owner.token)
+        await owner_capsule(service, owner.id, owner.token)
     async with refused("capsule-changed"):
-        await service.put_owner_capsule(owner.id, owner.token, CAPSULE, '"anything"')
-    first = await service.put_owner_capsule(owner.id, owner.token, CAPSULE, None)
+        await put_owner_capsule(service, owner.id, owner.token, CAPSULE, '"anything"')
+    first = await put_owner_capsule(service, owner.id, owner.token, CAPSULE, None)
     assert first == protocol.capsule_etag(CAPSULE)
-    assert await service.put_owner_capsule(owner.id, owner.token, CAPSULE, None) == first
+    assert await put_owner_capsule(service, owner.id, owner.token, CAPSULE, None) == first
     for wrong in (None, '"other"', ""):
         async with refused("capsule-changed"):
-            await service.put_owner_capsule(owner.id, owner.token, OTHER_CAPSULE, wrong)
-    second = await service.put_owner_capsule(owner.id, owner.token, OTHER_CAPSULE, f'"x", {first}')
-    assert await service.owner_capsule(owner.id, owner.token) == (OTHER_CAPSULE, second)
+            await put_owner_capsule(service, owner.id, owner.token, OTHER_CAPSULE, wrong)
+    second = await put_owner_capsule(service, owner.id, owner.token, OTHER_CAPSULE, f'"x", {first}')
+    assert await owner_capsule(service, owner.id, owner.token) == (OTHER_CAPSULE, second)
     # A repetition whose first answer was lost is fine.
-    assert await service.put_owner_capsule(owner.id, owner.token, OTHER_CAPSULE, first) == second
+    assert await put_owner_capsule(service, owner.id, owner.token, OTHER_CAPSULE, first) == second
     assert len([kind for kind, name in await host.names() if kind == "capsule" and "." in name]) == 1
-    await service.put_owner_capsule(owner.id, owner.token, CAPSULE, "*")
+    await put_owner_capsule(service, owner.id, owner.token, CAPSULE, "*")
 
 
 @hosted
 async def test_one_of_many_replacements_wins(host: Lodging) -> None:
     owner, service = await host.put(), host.service
-    first = await service.put_owner_capsule(owner.id, owner.token, CAPSULE, None)
+    first = await put_owner_capsule(service, owner.id, owner.token, CAPSULE, None)
     capsules = [CAPSULE + bytes([n]) for n in range(10)]
     outcomes = await asyncio.gather(
-        *(service.put_owner_capsule(owner.id, owner.token, capsule, first) for capsule in capsules),
+        *(put_owner_capsule(service, owner.id, owner.token, capsule, first) for capsule in capsules),
         return_exceptions=True,
     )
     won = [number for number, outcome in enumerate(outcomes) if isinstance(outcome, str)]
     assert len(won) == 1
-    assert (await service.owner_capsule(owner.id, owner.token))[0] == capsules[won[0]]
+    assert (await owner_capsule(service, owner.id, owner.token))[0] == capsules[won[0]]
     await owner.remove()
     assert await host.names() == []
 
@@ -333,15 +347,104 @@ async def test_another_process_is_faster(host: Lodging) -> None:
     async def overtaken(name: str, data: bytes) -> None:
         host.store.put_capsule = real
         if "." in name:
-            await other.put_owner_capsule(owner.id, owner.token, OTHER_CAPSULE, None)
+            await put_owner_capsule(other, owner.id, owner.token, OTHER_CAPSULE, None)
         else:
-            await other.put_link_capsule(link.id, owner.token, OTHER_CAPSULE)
+            await put_link_capsule(other, link.id, owner.token, OTHER_CAPSULE)
         await real(name, data)
 
     host.store.put_capsule = overtaken
     async with refused("capsule-changed"):
-        await host.service.put_owner_capsule(owner.id, owner.token, CAPSULE, None)
-    assert (await other.owner_capsule(owner.id, owner.token))[0] == OTHER_CAPSULE
+        await put_owner_capsule(host.service, owner.id, owner.token, CAPSULE, None)
+    assert (await owner_capsule(other, owner.id, owner.token))[0] == OTHER_CAPSULE
     host.store.put_capsule = overtaken
     async with refused("capsule-exists"):
-        await host.service.put_link_capsule(link.id, owner.token, CAPSULE)
+        await put_link_capsule(host.service, link.id, owner.token, CAPSULE)
+
+
+# ---------------------------------------------------------------- capsules come and go in pieces
+
+
+@hosted
+async def test_nobody_without_a_right_makes_the_host_read_a_capsule(host: Lodging) -> None:
+    owner, stranger = await host.put(), secrets.token_bytes(32)
+    link, service = owner.links[0], host.service
+    touched = []
+
+    async def body() -> AsyncIterator[bytes]:
+        touched.append(True)
+        yield CAPSULE
+
+    for code, token, known, link_id in (
+        ("token-wrong", stranger, owner.id, link.id),
+        ("not-found", owner.token, stranger, stranger),
+    ):
+        async with refused(code):
+            await service.put_owner_capsule(known, token, len(CAPSULE), body(), None)
+        async with refused(code):
+            await service.put_link_capsule(link_id, token, len(CAPSULE), body())
+    host.service.settings = replace(host.settings, min_free=2**62)
+    async with refused("storage-full"):
+        await service.put_owner_capsule(owner.id, owner.token, len(CAPSULE), body(), None)
+    assert touched == []
+
+
+@hosted
+async def test_a_body_that_breaks_off_leaves_nothing(host: Lodging) -> None:
+    owner = await host.put()
+    before = await host.names()
+    for length, code in ((len(CAPSULE) + 1, "bad-request"), (len(CAPSULE) - 1, "too-large")):
+        async with refused(code):
+            await host.service.put_owner_capsule(owner.id, owner.token, length, pieces(CAPSULE), None)
+    assert await host.names() == before
+    assert host.service.receiving.bytes == 0
+
+
+@hosted
+async def test_a_slow_body_holds_up_nobody(host: Lodging) -> None:
+    owner, more = await host.put(), asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield CAPSULE
+        await more.wait()
+        yield b"!"
+
+    first = asyncio.create_task(
+        host.service.put_owner_capsule(owner.id, owner.token, len(CAPSULE) + 1, slow(), None)
+    )
+    await asyncio.sleep(0.02)
+    await put_owner_capsule(host.service, owner.id, owner.token, CAPSULE, None)
+    more.set()
+    async with refused("capsule-changed"):
+        await first
+    assert (await owner_capsule(host.service, owner.id, owner.token))[0] == CAPSULE
+
+
+@hosted
+async def test_a_capsule_of_a_revoked_link_is_cut(host: Lodging) -> None:
+    owner = await host.put()
+    link = await owner.link(capsule=bytes(3 * MIB))
+    found = await host.service.link_capsule(link.id, link.token)
+    assert await anext(found.chunks)
+    await host.service.revoke(link.id, owner.token)
+    async with refused("gone"):
+        await anext(found.chunks)
+    await found.aclose()
+    assert host.service.arrivals._waiting == {}
+
+
+@hosted
+async def test_a_full_disk_takes_no_links_and_no_tickets(host: Lodging) -> None:
+    owner = await host.put()
+    host.service.settings = replace(host.settings, min_free=2**40)
+
+    async def free() -> int:
+        return 2**50
+
+    host.store.free = free  # it is the catalog's disk that is full
+    async with refused("storage-full"):
+        await owner.link(capsule=None)
+    async with refused("storage-full"):
+        await owner.ticket()
+    async with refused("storage-full"):
+        await host.begin(5)
+    await owner.remove()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import hashlib
 import os
 import secrets
 import stat
@@ -17,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from consigne.protocol import DAY, MIB, b64u
+from consigne.server import folders
 from consigne.server.stores import (
     ShortBody,
     StoreDamaged,
@@ -24,6 +26,7 @@ from consigne.server.stores import (
     StoreError,
     StoreFailed,
     StoreFull,
+    StoreInUse,
     TooLong,
     part_file,
 )
@@ -63,6 +66,17 @@ async def write(store: Store, part: int, data: bytes, object_id: bytes = OBJECT)
 
 async def content(store: Store, start: int, stop: int, object_id: bytes = OBJECT) -> bytes:
     return b"".join([bytes(piece) async for piece in store.read(object_id, PART, start, stop)])
+
+
+async def keep(store: Store, name: str, data: bytes) -> None:
+    await store.put_capsule(name, await store.draft_capsule(len(data), pieces(data)))
+
+
+async def capsule(store: Store, name: str) -> bytes:
+    length, chunks = await store.get_capsule(name)
+    whole = b"".join([bytes(piece) async for piece in chunks])
+    assert len(whole) == length
+    return whole
 
 
 async def names(store: Store) -> set[tuple[str, str]]:
@@ -150,24 +164,75 @@ def test_reading_what_is_not_there_is_told(store: Store) -> None:
 def test_capsules_are_replaced_whole(store: Store) -> None:
     async def steps() -> None:
         for data in (b"first", b"second" * 100_000, b""):
-            await store.put_capsule("a.b-c_D", data)
-            assert await store.get_capsule("a.b-c_D") == data
+            await keep(store, "a.b-c_D", data)
+            assert await capsule(store, "a.b-c_D") == data
         assert await names(store) == {("capsule", "a.b-c_D")}
 
     run(store, steps)
+
+
+@pytest.mark.parametrize(("length", "error"), [(6, ShortBody), (4, TooLong)])
+def test_a_draft_that_is_none_leaves_nothing(store: Store, length: int, error: type[Exception]) -> None:
+    async def steps() -> None:
+        with pytest.raises(error):
+            await store.draft_capsule(length, pieces(b"12", b"345"))
+        assert await names(store) == set()
+
+    run(store, steps)
+
+
+def test_a_draft_tells_its_hash_and_has_no_name_yet(store: Store) -> None:
+    async def steps() -> None:
+        draft = await store.draft_capsule(5, pieces(b"12", b"345"))
+        assert draft.digest == hashlib.sha256(b"12345").digest()
+        with pytest.raises(StoreDamaged):
+            await store.get_capsule("name")
+        await store.put_capsule("name", draft)
+        await store.delete_temporary(draft.name)
+        assert await capsule(store, "name") == b"12345"
+
+    run(store, steps)
+
+
+def test_who_reads_a_capsule_has_the_one_he_began(store: Store) -> None:
+    async def steps() -> None:
+        await keep(store, "name", b"former")
+        _, chunks = await store.get_capsule("name")
+        await keep(store, "name", b"latter")
+        await store.delete_capsule("name")
+        assert b"".join([bytes(chunk) async for chunk in chunks]) == b"former"
+
+    run(store, steps)
+
+
+def test_a_store_has_one_process_and_one_identity(store: Store) -> None:
+    async def steps() -> None:
+        assert await store.identity() is None
+        await store.identify(OBJECT)
+        with pytest.raises(StoreInUse):
+            await fresh(store).open()
+        assert await store.identity() == OBJECT
+
+    run(store, steps)
+    again = fresh(store)
+
+    async def there() -> None:
+        assert await again.identity() == OBJECT
+
+    run(again, there)
 
 
 def test_a_reader_sees_the_former_capsule_or_the_new_one(store: Store) -> None:
     former, new = b"f" * 300_000, b"n" * 400_000
 
     async def steps() -> None:
-        await store.put_capsule("name", former)
-        writing = asyncio.ensure_future(store.put_capsule("name", new))
+        await keep(store, "name", former)
+        writing = asyncio.ensure_future(keep(store, "name", new))
         seen = set()
         while not writing.done():
-            seen.add(await store.get_capsule("name"))
+            seen.add(await capsule(store, "name"))
         assert seen <= {former, new}
-        assert await store.get_capsule("name") == new
+        assert await capsule(store, "name") == new
 
     run(store, steps)
 
@@ -176,7 +241,7 @@ def test_a_reader_sees_the_former_capsule_or_the_new_one(store: Store) -> None:
 def test_unsafe_names_are_refused(store: Store, name: str) -> None:
     async def steps() -> None:
         with pytest.raises(ValueError, match="not a name"):
-            await store.put_capsule(name, b"x")
+            await keep(store, name, b"x")
 
     run(store, steps)
 
@@ -184,14 +249,14 @@ def test_unsafe_names_are_refused(store: Store, name: str) -> None:
 def test_deleting_is_idempotent_and_listed(store: Store) -> None:
     async def steps() -> None:
         await write(store, 0, b"abc")
-        await store.put_capsule("name", b"x")
+        await keep(store, "name", b"x")
         assert await names(store) == {("object", b64u(OBJECT)), ("capsule", "name")}
         for _ in range(2):
             await store.delete_object(OBJECT)
             await store.delete_capsule("name")
         assert await names(store) == set()
         with pytest.raises(StoreDamaged):
-            await store.get_capsule("name")
+            await capsule(store, "name")
         await write(store, 0, b"abd")
         assert await content(store, 0, 3) == b"abd"
 
@@ -210,7 +275,7 @@ def test_names_come_with_their_day(store: Store) -> None:
 def test_many_names_come_in_batches(store: Store) -> None:
     async def steps() -> None:
         for number in range(300):
-            await store.put_capsule(f"{number:03}", b"")
+            await keep(store, f"{number:03}", b"")
         assert len(await names(store)) == 300
 
     run(store, steps)
@@ -265,10 +330,12 @@ def files_of(disk: DiskStore) -> list[Path]:
 def test_files_are_private_and_tell_no_hour(disk: DiskStore) -> None:
     async def steps() -> None:
         await write(disk, 0, b"abc")
-        await disk.put_capsule("name", b"x")
+        await keep(disk, "name", b"x")
 
     run(disk, steps)
     for path in files_of(disk):
+        if path.name == "lock":  # made by the start, not by anybody's upload
+            continue
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert path.stat().st_mtime % DAY == 0
         assert path.stat().st_atime % DAY == 0
@@ -318,7 +385,7 @@ def test_a_disk_that_fails_is_told_by_type(
     async def steps() -> None:
         await write(disk, 3, b"before")
         monkeypatch.setattr(os, call, fails)
-        act = disk.put_capsule("name", b"abc") if call in ("write", "fsync") else write(disk, 0, b"abc")
+        act = keep(disk, "name", b"abc") if call in ("write", "fsync") else write(disk, 0, b"abc")
         with pytest.raises(kind) as caught:
             await act
         assert "secret" not in str(caught.value)
@@ -390,3 +457,72 @@ def test_the_memory_of_folder_entries_is_bounded(disk: DiskStore, monkeypatch: p
         assert len(disk._settled) == 2
 
     run(disk, steps)
+
+
+# -------------------------------------------------------------------- folders
+
+
+def test_folders_tell_no_hour_either(disk: DiskStore) -> None:
+    """Nor does a part that broke off, nor a capsule that was read."""
+
+    def check(*but: str) -> None:
+        for path in disk._root.rglob("*"):
+            if path.name not in ("lock", *but):
+                assert path.stat().st_mtime % DAY == 0, path
+                assert path.stat().st_atime % DAY == 0 or path.is_dir(), path
+
+    async def steps() -> None:
+        await write(disk, 0, b"abc")
+        await keep(disk, "name", b"x")
+        with pytest.raises(ShortBody):
+            await disk.write_part(secrets.token_bytes(32), 0, PART, 10, pieces(b"12345"))
+        assert await capsule(disk, "name") == b"x"
+        check("objects", "capsules")
+        await disk.delete_object(OBJECT)
+        await disk.delete_capsule("name")
+        check("objects", "capsules")
+
+    run(disk, steps)
+
+
+def test_a_folder_that_another_made_is_flushed_too(disk: DiskStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever made it may not have come to that yet, or never will."""
+    flushed: list[Path] = []
+    real = folders.sync_folder
+
+    def noting(folder: Path) -> None:
+        flushed.append(folder)
+        real(folder)
+
+    monkeypatch.setattr(folders, "sync_folder", noting)
+
+    async def steps() -> None:
+        assert {disk._root, disk._root.parent} <= set(flushed)
+        (disk._root / "objects" / b64u(OBJECT)[:2]).mkdir()
+        (disk._root / "capsules" / "na").mkdir()
+        flushed.clear()
+        await write(disk, 0, b"abc")
+        await keep(disk, "name", b"x")
+        assert {disk._root / "objects", disk._root / "capsules"} <= set(flushed)
+
+    run(disk, steps)
+
+
+def test_an_identity_that_is_none(disk: DiskStore) -> None:
+    async def steps() -> None:
+        (disk._root / "identity").write_text("nonsense")
+        with pytest.raises(StoreDamaged):
+            await disk.identity()
+
+    run(disk, steps)
+
+
+def test_a_folder_above_that_may_not_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(_: Path) -> None:
+        raise PermissionError
+
+    (tmp_path / "given").mkdir()
+    monkeypatch.setattr(folders, "sync_folder", refuses)
+    folders.make_durable_folder(tmp_path / "given")
+    with pytest.raises(PermissionError):
+        folders.make_durable_folder(tmp_path / "new")

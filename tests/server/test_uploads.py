@@ -11,8 +11,23 @@ from typing import Never
 import pytest
 
 from consigne import protocol
+from consigne.server.service import uploads
 from consigne.server.stores import StoreFull
-from tests.server.lodging import CAPSULE, MIB, NOON, Lodging, Owner, hosted, pieces, refused
+from tests.server.lodging import (
+    CAPSULE,
+    MIB,
+    NOON,
+    Link,
+    Lodging,
+    Owner,
+    hosted,
+    link_capsule,
+    owner_capsule,
+    pieces,
+    put_link_capsule,
+    put_owner_capsule,
+    refused,
+)
 
 PART = 8 * MIB
 
@@ -88,11 +103,11 @@ async def test_only_the_owner(host: Lodging) -> None:
         service.object_state(object_id, other),
         service.extend(object_id, other, 100),
         service.remove(object_id, other),
-        service.owner_capsule(object_id, other),
-        service.put_owner_capsule(object_id, other, CAPSULE, None),
+        owner_capsule(service, object_id, other),
+        put_owner_capsule(service, object_id, other, CAPSULE, None),
         service.revoke(owner.links[0].id, other),
         service.unlock(owner.links[0].id, other),
-        service.put_link_capsule(owner.links[0].id, other, CAPSULE),
+        put_link_capsule(service, owner.links[0].id, other, CAPSULE),
     ):
         async with refused("token-wrong"):
             await attempt
@@ -107,9 +122,9 @@ async def test_what_never_was_is_not_found(host: Lodging) -> None:
         service.object_state(unknown, token),
         service.extend(unknown, token, 100),
         service.remove(unknown, token),
-        service.owner_capsule(unknown, token),
+        owner_capsule(service, unknown, token),
         service.link_view(unknown, token),
-        service.link_capsule(unknown, token),
+        link_capsule(service, unknown, token),
         service.start_download(unknown, token),
         service.revoke(unknown, token),
         service.content(unknown, token, None),
@@ -352,7 +367,7 @@ async def test_no_room(host: Lodging) -> None:
     for attempt in (
         host.begin(1),
         owner.send(0, b"x" * 10),
-        host.service.put_owner_capsule(owner.id, owner.token, CAPSULE, None),
+        put_owner_capsule(host.service, owner.id, owner.token, CAPSULE, None),
     ):
         async with refused("storage-full"):
             await attempt
@@ -395,3 +410,27 @@ async def test_many_missing_parts_are_listed_up_to_a_bound(host: Lodging) -> Non
         await owner.complete(PART * 5000)
     assert len(told[0].extra["missing"]) == 1000
     assert told[0].extra["missing"][:2] == [[0, 0], [2, 2]]
+
+
+@hosted
+async def test_an_id_is_one_thing(host: Lodging) -> None:
+    owner, other = await host.put(), Owner(host.service)
+    link = Link(host.service, id=other.id)
+    await host.service.put_link(link.id, owner.token, owner.new_link(link))
+    async with refused("object-exists"):
+        await other.begin(5)
+
+
+@hosted
+async def test_objects_without_a_part_are_bounded(host: Lodging, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "MAX_EMPTY", 5)
+    owners = await asyncio.gather(*(host.begin(5) for _ in range(5)))
+    async with refused("busy"):
+        await host.begin(5)
+    for owner in owners[:2]:
+        await owner.send(0, b"bytes")
+    monkeypatch.setattr(host.service, "_count_again", 0.0)
+    for _ in range(2):
+        await host.begin(5)
+    async with refused("busy"):
+        await host.begin(5)

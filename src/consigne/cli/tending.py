@@ -90,6 +90,7 @@ def _backup(given: Namespace, voice: Voice) -> None:
     try:
         _copy_catalog(settings.catalog_file, partial / "catalog.db")
         copied = sum(_copy_files(settings.store_folder / name, partial / "store" / name) for name in COPIED)
+        _copy_identity(settings.store_folder, partial / "store")
         os.sync()
         partial.rename(dest)
     except BaseException:
@@ -103,6 +104,15 @@ def _copy_catalog(catalog: Path, target: Path) -> None:
 
     with closing(connecting.connect_reader(catalog)) as connection:
         migrating.back_up(connection, target)
+
+
+def _copy_identity(source: Path, target: Path) -> None:
+    """What says that catalog and store belong together; a host refuses them without."""
+    from consigne.server.stores.disk import IDENTITY
+
+    if (source / IDENTITY).is_file():
+        target.mkdir(mode=0o700, exist_ok=True)
+        shutil.copy2(source / IDENTITY, target / IDENTITY)
 
 
 def _copy_files(source: Path, target: Path) -> int:

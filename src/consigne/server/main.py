@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import resource
 import signal
@@ -15,12 +14,15 @@ from typing import TYPE_CHECKING, Any, Final
 from consigne.errors import ConsigneError, LocalError
 from consigne.server import logs
 from consigne.server.api.app import App
+from consigne.server.catalog import CatalogError
 from consigne.server.catalog.catalog import Catalog
+from consigne.server.folders import lock, make_durable_folder
 from consigne.server.http.hub import Hub
 from consigne.server.refusal import Refusal
+from consigne.server.service.binding import bind
 from consigne.server.service.service import Service
 from consigne.server.settings import Settings, resolve
-from consigne.server.stores import StoreError
+from consigne.server.stores import StoreError, StoreInUse
 from consigne.server.stores.disk import DiskStore
 
 if TYPE_CHECKING:
@@ -68,18 +70,37 @@ async def _run(settings: Settings, listener: socket.socket) -> None:
 @contextlib.asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[Service]:
     """The service over its store and catalog, which are closed at the end."""
-    store, catalog = DiskStore(settings.store_folder), Catalog(settings.catalog_file)
+    with _locked(settings.catalog_file):
+        store, catalog = DiskStore(settings.store_folder), Catalog(settings.catalog_file)
+        with _told():
+            await store.open()
+        try:
+            await catalog.open()
+            with _told():
+                await bind(catalog, store)
+            service = Service(catalog, store, settings)
+            try:
+                yield service
+            finally:
+                await service.settle()
+        finally:
+            await catalog.close()
+            await store.close()
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """What goes wrong with store or catalog at the start, said by name."""
     try:
-        await store.open()
+        yield
+    except StoreInUse:
+        raise _in_use("store") from None
     except StoreError as error:
         hint = "Check the folder that `store` names, its rights, and the room on its disk."
         raise LocalError("store-failed", f"The store cannot be opened: {error}.", hint=hint) from None
-    try:
-        await catalog.open()
-        yield Service(catalog, store, settings)
-    finally:
-        await catalog.close()
-        await store.close()
+    except CatalogError as error:
+        hint = "Check the file that `catalog` names, its rights, and the room on its disk."
+        raise LocalError("catalog-failed", f"The catalog cannot be opened: {error}.", hint=hint) from None
 
 
 async def _sweep_now_and_then(service: Service, interval: float) -> None:
@@ -98,24 +119,39 @@ async def _sweep_now_and_then(service: Service, interval: float) -> None:
 def held(data: Path) -> Iterator[None]:
     """The data folder, made if need be, for this process alone."""
     try:
-        data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = os.open(data / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        make_durable_folder(data)
+        held_lock = lock(data / LOCK)
+    except BlockingIOError:
+        raise _in_use("data folder") from None
     except OSError as error:
         hint = "Name another with --data, or check its rights."
         raise LocalError("data-unusable", f"The data folder: {error.strerror}.", hint=hint) from None
     try:
-        _take(lock)
         yield
     finally:
-        os.close(lock)  # and with it the lock is given back
+        os.close(held_lock)  # and with it the lock is given back
 
 
-def _take(lock: int) -> None:
+@contextlib.contextmanager
+def _locked(catalog: Path) -> Iterator[None]:
+    """The catalog for this process alone, wherever the data folder is."""
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        make_durable_folder(catalog.parent)
+        held_lock = lock(catalog.with_name(f"{catalog.name}.{LOCK}"))
     except BlockingIOError:
-        hint = "Stop the other one, or name another folder with --data."
-        raise LocalError("data-in-use", "Another host uses this data folder.", hint=hint) from None
+        raise _in_use("catalog") from None
+    except OSError as error:
+        hint = "Check the file that `catalog` names, its rights, and the room on its disk."
+        raise LocalError("catalog-failed", f"The catalog: {error.strerror}.", hint=hint) from None
+    try:
+        yield
+    finally:
+        os.close(held_lock)
+
+
+def _in_use(what: str) -> LocalError:
+    hint = "Stop the other one, or name another folder with --data."
+    return LocalError("data-in-use", f"Another host uses this {what}.", hint=hint)
 
 
 @contextlib.contextmanager

@@ -79,7 +79,11 @@ class Settings:
         64 * protocol.MIB, "Bytes kept free on the disk: uploads are refused below it.", "size"
     )
     requests_at_once: int = _setting(
-        256, "Requests served at once; more are answered `busy`.", "count", least=1, most=100_000
+        256,
+        "Requests served at once, and as many transfers beside them; more are answered `busy`.",
+        "count",
+        least=1,
+        most=100_000,
     )
     connections: int = _setting(
         1024, "Connections open at once; more are answered `busy` and closed.", "count", least=1, most=100_000
@@ -88,13 +92,16 @@ class Settings:
         32 * 1024, "Most bytes of a request's line and headers.", "size", least=1024, most=protocol.MIB
     )
     head_timeout: float = _setting(
-        10.0, "Time for a request's head to arrive, and for a new connection's first.", "seconds", least=0.1
+        10.0,
+        "Time for a request's head to arrive, or a small body, and for a new connection's first.",
+        "seconds",
+        least=0.1,
     )
     body_timeout: float = _setting(
         30.0, "Longest time without a byte, while a body comes in or goes out.", "seconds", least=0.1
     )
     body_min_rate: int = _setting(
-        1024, "Bytes a second that a body must reach on average, once body_timeout has passed.", "size"
+        1024, "Bytes a second that a body must reach on average of each body_timeout.", "size"
     )
     keep_alive: float = _setting(
         75.0, "How long an idle connection is kept after a request.", "seconds", least=0.1

@@ -14,7 +14,6 @@ from starlette.responses import Response
 
 from consigne import protocol
 from consigne.server.api import problems
-from consigne.server.buffers import SMALL
 from consigne.server.refusal import Refusal
 from consigne.server.stores import StoreError
 
@@ -23,11 +22,9 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-    from consigne.server.api.limits import Stock
     from consigne.server.service.slices import Slice
 
 API_HEADERS = {**problems.COMMON, **problems.OPEN}
-CIPHERTEXT = {"Content-Disposition": "attachment", "Accept-Ranges": "bytes"}
 PREFLIGHT = {
     "Access-Control-Allow-Headers": "Authorization, Range, If-Range, If-Match, Content-Type",
     "Access-Control-Max-Age": "86400",
@@ -73,36 +70,22 @@ def preflight(allowed: str) -> Response:
     return Response(status_code=HTTPStatus.NO_CONTENT, headers=headers)
 
 
-class Capsule(Response):
-    """A sealed capsule. A large one counts as held until the peer has taken it."""
+class Octets(Response):
+    """A slice on its way out, such as a sealed capsule; closes the slice, however that ends."""
 
-    def __init__(self, data: bytes, stock: Stock, etag: str | None = None) -> None:
-        headers = {**API_HEADERS, "Content-Disposition": "attachment"}
+    def __init__(
+        self,
+        found: Slice,
+        etag: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        status: int = HTTPStatus.OK,
+    ) -> None:
+        told = {**API_HEADERS, "Content-Disposition": "attachment", **(headers or {})}
+        told["Content-Length"] = str(found.stop - found.start)
         if etag is not None:
-            headers["ETag"] = etag
-        super().__init__(data, HTTPStatus.OK, headers, "application/octet-stream")
-        self._stock = stock
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it. Refuses `busy`."""
-        with self._stock.budget() as budget:
-            if len(self.body) > SMALL:
-                budget.add(len(self.body))
-            await super().__call__(scope, receive, send)
-
-
-class Ciphertext(Response):
-    """A slice of content on its way out; closes the slice, however that ends."""
-
-    def __init__(self, content: Slice, etag: str) -> None:
-        headers = {**API_HEADERS, **CIPHERTEXT, "ETag": etag}
-        headers["Content-Length"] = str(content.stop - content.start)
-        if content.partial:
-            total = "*" if content.total is None else content.total
-            headers["Content-Range"] = f"bytes {content.start}-{content.stop - 1}/{total}"
-        status = HTTPStatus.PARTIAL_CONTENT if content.partial else HTTPStatus.OK
-        super().__init__(None, status, headers, "application/octet-stream")
-        self._slice = content
+            told["ETag"] = etag
+        super().__init__(None, status, told, "application/octet-stream")
+        self._slice = found
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it piece by piece; each `send` returns when the piece may be overwritten."""
@@ -125,3 +108,13 @@ class Ciphertext(Response):
             return await anext(self._slice.chunks, b"")
         except StoreError:
             raise Refusal("storage-failed", retry_after=1) from None
+
+
+def ciphertext(content: Slice, etag: str) -> Octets:
+    """Ciphertext, all of it or a range."""
+    headers = {"Accept-Ranges": "bytes"}
+    if not content.partial:
+        return Octets(content, etag, headers)
+    total = "*" if content.total is None else content.total
+    headers["Content-Range"] = f"bytes {content.start}-{content.stop - 1}/{total}"
+    return Octets(content, etag, headers, HTTPStatus.PARTIAL_CONTENT)

@@ -1,6 +1,6 @@
 """The host as one ASGI application: routes, limits, and an answer to whatever goes wrong.
 
-Gate → route → method → endpoint.  A Refusal from any of them is a problem document;
+Route → method → gate → endpoint.  A Refusal from any of them is a problem document;
 anything else that is raised is `internal`, noted by type and line, and told to nobody.
 """
 
@@ -17,7 +17,7 @@ from consigne import protocol
 from consigne.server import logs
 from consigne.server.api import answers
 from consigne.server.api.endpoints import Endpoints
-from consigne.server.api.limits import Gate
+from consigne.server.api.gates import Gates
 from consigne.server.api.pages import pages
 from consigne.server.api.problems import COMMON
 from consigne.server.http.exchange import DisconnectedError
@@ -38,11 +38,11 @@ class App:
     """What the hub calls for each request."""
 
     def __init__(self, service: Service, settings: Settings) -> None:
-        self._gate = Gate(settings.requests_at_once)
-        self._alive = settings.base_path + HEALTH
+        gates = Gates(settings)
         self.table = table(service, settings)
         routes = [
-            Route(settings.base_path + path, Resource(path, methods)) for path, methods in self.table.items()
+            Route(settings.base_path + path, Resource(path, methods, gates))
+            for path, methods in self.table.items()
         ]
         self._router = Router(routes, redirect_slashes=False, default=_nowhere)
 
@@ -56,11 +56,7 @@ class App:
             await send(message)
 
         try:
-            if scope["path"] == self._alive:  # a busy host is a living host
-                await self._router(scope, receive, sending)
-                return
-            with self._gate.enter():
-                await self._router(scope, receive, sending)
+            await self._router(scope, receive, sending)
         except DisconnectedError:
             raise
         except Exception as error:
@@ -73,8 +69,10 @@ class App:
 class Resource:
     """One path: its methods, the preflight of the API's, and 405 for the rest."""
 
-    def __init__(self, path: str, methods: dict[str, Endpoint]) -> None:
+    def __init__(self, path: str, methods: dict[str, Endpoint], gates: Gates) -> None:
+        self._path = path
         self._methods = methods
+        self._gates = gates
         self._is_api = path.startswith(protocol.API)
         self._allowed = ", ".join([*methods, "OPTIONS"] if self._is_api else methods)
 
@@ -82,12 +80,24 @@ class Resource:
         """Call the method's endpoint."""
         endpoint = self._methods.get(scope["method"])
         if endpoint is not None:
-            response = await endpoint(Request(scope, receive))
-        elif scope["method"] == "OPTIONS" and self._is_api:
+            await self._serve(endpoint, Request(scope, receive), send)
+            return
+        if scope["method"] == "OPTIONS" and self._is_api:
             response = answers.preflight(self._allowed)
         else:
             response = answers.wrong_method(self._allowed)
         await response(scope, receive, send)
+
+    async def _serve(self, endpoint: Endpoint, request: Request, send: Send) -> None:
+        if self._path == HEALTH:  # a busy host is a living host
+            response = await endpoint(request)
+            await response(request.scope, request.receive, send)
+            return
+        with self._gates.place(self._path, request) as place:
+            request.state.place = place
+            response = await endpoint(request)
+            place.answering()
+            await response(request.scope, request.receive, send)
 
 
 def table(service: Service, settings: Settings) -> Table:

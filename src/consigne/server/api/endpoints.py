@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from consigne import protocol
 from consigne.server.api import answers, requests
-from consigne.server.api.limits import Stock
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -33,7 +32,6 @@ class Endpoints:
         self._service = service
         self._max_capsule = max_capsule
         self._openapi = openapi
-        self._stock = Stock()
 
     def table(self) -> Table:
         """Every route of the API with its methods. spec/openapi.json is held equal by a test."""
@@ -108,16 +106,16 @@ class Endpoints:
 
     async def owner_capsule(self, request: Request) -> Response:
         """The owner capsule."""
-        data, etag = await self._service.owner_capsule(requests.id_of(request), requests.token_of(request))
-        return answers.Capsule(data, self._stock, etag)
+        found, etag = await self._service.owner_capsule(requests.id_of(request), requests.token_of(request))
+        return answers.Octets(found, etag)
 
     async def put_owner_capsule(self, request: Request) -> Response:
         """Replace the owner capsule, under If-Match."""
         object_id, token = requests.id_of(request), requests.token_of(request)
         if_match = request.headers.get("if-match")
-        with self._stock.budget() as budget:
-            data = await requests.body_of(request, self._max_capsule, budget)
-            etag = await self._service.put_owner_capsule(object_id, token, data, if_match)
+        length = requests.length_of(request, self._max_capsule)
+        pieces = requests.pieces_of(request)
+        etag = await self._service.put_owner_capsule(object_id, token, length, pieces, if_match)
         return answers.nothing(etag)
 
     async def content(self, request: Request) -> Response:
@@ -125,13 +123,14 @@ class Endpoints:
         object_id, ticket = requests.id_of(request), requests.token_of(request)
         etag = protocol.etag_of(object_id)
         wanted = requests.range_of(request, etag)
-        return answers.Ciphertext(await self._service.content(object_id, ticket, wanted), etag)
+        found = await self._service.content(object_id, ticket, wanted, request.state.place.left)
+        return answers.ciphertext(found, etag)
 
     async def content_head(self, request: Request) -> Response:
         """What GET would say of all of it, without a byte and without counting."""
         object_id, ticket = requests.id_of(request), requests.token_of(request)
         found = await self._service.content_head(object_id, ticket)
-        return answers.Ciphertext(found, protocol.etag_of(object_id))
+        return answers.ciphertext(found, protocol.etag_of(object_id))
 
     # ---------------------------------------------------------------- links
 
@@ -145,9 +144,8 @@ class Endpoints:
     async def put_link_capsule(self, request: Request) -> Response:
         """Give a link its capsule, once."""
         link_id, token = requests.id_of(request), requests.token_of(request)
-        with self._stock.budget() as budget:
-            data = await requests.body_of(request, self._max_capsule, budget)
-            await self._service.put_link_capsule(link_id, token, data)
+        length = requests.length_of(request, self._max_capsule)
+        await self._service.put_link_capsule(link_id, token, length, requests.pieces_of(request))
         return answers.nothing()
 
     async def link_view(self, request: Request) -> Response:
@@ -157,8 +155,8 @@ class Endpoints:
 
     async def link_capsule(self, request: Request) -> Response:
         """A link's capsule."""
-        data = await self._service.link_capsule(requests.id_of(request), requests.token_of(request))
-        return answers.Capsule(data, self._stock)
+        found = await self._service.link_capsule(requests.id_of(request), requests.token_of(request))
+        return answers.Octets(found)
 
     async def revoke(self, request: Request) -> Response:
         """End a link."""

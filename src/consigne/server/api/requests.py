@@ -6,13 +6,13 @@ spec/http-api.md says is refused by code. No value of the request gets into an e
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import msgspec
 
 from consigne import protocol
-from consigne.server.buffers import SMALL
 from consigne.server.policy.ranges import Range
 from consigne.server.refusal import Refusal
 
@@ -21,12 +21,11 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from consigne.server.api.limits import Budget
-
 _T = TypeVar("_T")
 
 BEARER: Final = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] ([A-Za-z0-9_-]{43})")
-RANGE: Final = re.compile(r"bytes=([0-9]{0,16})-([0-9]{0,16})", re.ASCII)
+RANGE: Final = re.compile(r"bytes=([0-9]*)-([0-9]*)", re.ASCII | re.IGNORECASE)
+BEYOND: Final = 10**15  # no content is as long; every number from there on means the same
 PART: Final = re.compile(r"0|[1-9][0-9]{0,5}", re.ASCII)
 
 
@@ -80,20 +79,6 @@ async def pieces_of(request: Request) -> AsyncGenerator[memoryview, None]:
         yield cast("memoryview", message["body"])
 
 
-async def body_of(request: Request, most: int, budget: Budget) -> bytes:
-    """The whole body, within `most` bytes and the host's budget for bodies in memory.
-
-    The caller holds the budget: see `limits.Budget`.
-    """
-    length = length_of(request, most)
-    body = bytearray()
-    async for piece in pieces_of(request):
-        if length > SMALL:
-            budget.add(len(piece))
-        body += piece
-    return cast("bytes", body)  # not copied: it may be 64 MiB
-
-
 async def json_of(request: Request, shape: type[_T]) -> _T:
     """The body as JSON of exactly this shape, a TypedDict of protocol.py. Refuses `bad-request`."""
     length_of(request, protocol.MAX_JSON)
@@ -104,6 +89,8 @@ async def json_of(request: Request, shape: type[_T]) -> _T:
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         raise Refusal("bad-request") from None
     if set(cast("dict[str, Any]", value)) != set(cast("dict[str, Any]", converted)):
+        raise Refusal("bad-request")
+    if len(json.loads(data, object_pairs_hook=list)) != len(value):  # a name that stands there twice
         raise Refusal("bad-request")
     return converted
 
@@ -120,12 +107,19 @@ def range_of(request: Request, etag: str) -> Range | None:
     As RFC 9110 has it, a range that is malformed, manifold, or conditional on
     another ETag is ignored.
     """
-    match = RANGE.fullmatch(request.headers.get("range", ""))
-    if match is None or match[0] == "bytes=-" or request.headers.get("if-range", etag) != etag:
+    found = request.headers.getlist("range")
+    match = RANGE.fullmatch(found[0]) if len(found) == 1 else None
+    if match is None or match[0].endswith("=-") or request.headers.get("if-range", etag) != etag:
         return None
-    first, last = (int(number) if number else None for number in match.groups())
+    first, last = (_clamped(number) if number else None for number in match.groups())
     if first is None:
         return Range(None, None, last)
     if last is not None and last < first:
         return None
     return Range(first, last, None)
+
+
+def _clamped(number: str) -> int:
+    """A number of any length, at most BEYOND; int() alone would refuse the longest."""
+    digits = number.lstrip("0")
+    return min(int(digits or "0"), BEYOND) if len(digits) <= len(str(BEYOND)) else BEYOND

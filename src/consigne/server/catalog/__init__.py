@@ -1,7 +1,7 @@
 """The catalog: all SQL of the host, in one place, and its errors.
 
 `catalog.Catalog` runs functions of a `Transaction`, the writing ones in groups of
-one commit. `objects`, `links`, `tickets` and `gone` hold the statements: plain SQL
+one commit. `objects`, `links`, `tickets`, `gone` and `identity` hold the statements: plain SQL
 with named parameters that SQLite and PostgreSQL both take. They know no rule; the
 service puts them together and lets the policy judge.
 """

@@ -7,6 +7,7 @@ runs on a small pool of connections that see the last commit and cannot write.
 from __future__ import annotations
 
 import asyncio
+import os
 import queue
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from consigne.errors import LocalError
 from consigne.server.catalog import CatalogFailed, connecting
 from consigne.server.catalog.migrating import known_migrations, migrate
+from consigne.server.catalog.reserve import Reserve
 from consigne.server.catalog.transaction import Transaction, typed
 from consigne.server.catalog.writer import Writer
 
@@ -33,6 +35,7 @@ class Catalog:
 
     def __init__(self, file: Path) -> None:
         self._file = file
+        self._reserve = Reserve(file)
         self._writer: Writer | None = None
         self._writing: sqlite3.Connection | None = None
         self._pool: ThreadPoolExecutor | None = None
@@ -80,12 +83,29 @@ class Catalog:
             raise CatalogFailed("the catalog is closed")
         await self._writer.submit_upkeep(_tidy)
 
+    async def free(self) -> int:
+        """Bytes that this process may still write where the catalog lies. Raises CatalogFailed."""
+        try:
+            found = await asyncio.to_thread(os.statvfs, self._file.parent)
+        except OSError:
+            raise CatalogFailed("the disk beneath the catalog does not answer") from None
+        return found.f_bavail * found.f_frsize
+
+    async def release_reserve(self) -> None:
+        """Give up the room that is kept for removing, because there is no other."""
+        await asyncio.to_thread(self._reserve.release)
+
+    async def keep_reserve(self) -> None:
+        """Keep room for removing again, if there is any."""
+        await asyncio.to_thread(self._reserve.keep)
+
     def _prepare(self) -> sqlite3.Connection:
         try:
             connecting.create_private(self._file)
             connection = connecting.connect_writer(self._file)
             try:
                 migrate(connection, self._file, known_migrations())
+                self._reserve.keep()
             except BaseException:
                 connection.close()
                 raise
@@ -105,9 +125,11 @@ class Catalog:
         except sqlite3.Error as error:
             raise typed(error) from None
         finally:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            self._idle.put(connection)
+            try:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+            finally:
+                self._idle.put(connection)
 
     def _shut(self, writer: Writer, pool: ThreadPoolExecutor, writing: sqlite3.Connection) -> None:
         writer.close()

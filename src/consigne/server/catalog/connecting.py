@@ -10,6 +10,8 @@ import os
 import sqlite3
 from typing import TYPE_CHECKING, Final
 
+from consigne.server.folders import make_durable_folder, sync_folder
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -22,22 +24,13 @@ def create_private(file: Path) -> None:
 
     SQLite gives the files beside it (-wal, -shm) the same mode.
     """
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_durable_folder(file.parent)
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         os.fchmod(descriptor, 0o600)
     finally:
         os.close(descriptor)
     sync_folder(file.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names within a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def connect_writer(file: Path) -> sqlite3.Connection:

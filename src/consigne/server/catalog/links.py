@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from consigne.server.catalog.transaction import Row, Transaction
@@ -24,6 +24,13 @@ class LinkRow:
     capsule: bytes | None = None
     wrong: int = 0
     not_before: int = 0
+
+
+class EndedLink(NamedTuple):
+    """Which link ended, and of which object."""
+
+    id: bytes
+    object: bytes
 
 
 def insert(tx: Transaction, row: LinkRow) -> None:
@@ -90,10 +97,10 @@ def delete(tx: Transaction, link_id: bytes) -> None:
     tx.run("DELETE FROM links WHERE id = :id", id=link_id)
 
 
-def ended(tx: Transaction, now: int, most: int) -> list[bytes]:
-    """Ids of some links whose own time is over."""
-    found = tx.rows("SELECT id FROM links WHERE expires <= :now LIMIT :most", now=now, most=most)
-    return [row[0] for row in found]
+def ended(tx: Transaction, now: int, most: int) -> list[EndedLink]:
+    """Some links whose own time is over."""
+    found = tx.rows("SELECT id, object FROM links WHERE expires <= :now LIMIT :most", now=now, most=most)
+    return [EndedLink(*row) for row in found]
 
 
 def _read(row: Row) -> LinkRow:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from consigne.errors import UsageError
 from consigne.server.catalog import connecting
+from consigne.server.folders import sync_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -103,4 +104,4 @@ def back_up(connection: sqlite3.Connection, target: Path) -> None:
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
-    connecting.sync_folder(target.parent)
+    sync_folder(target.parent)

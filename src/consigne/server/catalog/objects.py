@@ -132,6 +132,21 @@ def durable_until(tx: Transaction, row: ObjectRow, start: int) -> int:
     return end
 
 
+def has_parts(tx: Transaction, object_id: bytes) -> bool:
+    """Whether anything of an incomplete object is durable."""
+    return tx.row("SELECT 1 FROM parts WHERE object = :id LIMIT 1", id=object_id) is not None
+
+
+def count_empty(tx: Transaction, most: int) -> int:
+    """How many incomplete objects have no part yet; stops counting at `most`."""
+    row = tx.row(
+        "SELECT COUNT(*) FROM (SELECT 1 FROM objects WHERE touched_day IS NOT NULL"
+        " AND NOT EXISTS (SELECT 1 FROM parts WHERE parts.object = objects.id) LIMIT :most) AS empty",
+        most=most,
+    )
+    return 0 if row is None else int(row[0])
+
+
 def ended(tx: Transaction, now: int, stale_day: int, most: int) -> list[bytes]:
     """Ids of some objects that expired, or whose last part came before `stale_day`."""
     found = tx.rows(

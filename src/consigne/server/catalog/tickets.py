@@ -50,13 +50,18 @@ def uncounted(tx: Transaction, link_id: bytes, now: int) -> int:
     return 0 if row is None else int(row[0])
 
 
-def charge(tx: Transaction, digest: bytes, size: int) -> None:
-    """Charge `size` bytes about to be served; the ticket counts from now on."""
+def count(tx: Transaction, digest: bytes, expires: int) -> None:
+    """The ticket counts from now on, and ends then."""
     tx.run(
-        "UPDATE tickets SET served = served + :size, counted = TRUE WHERE hash = :hash",
+        "UPDATE tickets SET counted = TRUE, expires = :expires WHERE hash = :hash",
         hash=digest,
-        size=size,
+        expires=expires,
     )
+
+
+def charge(tx: Transaction, digest: bytes, size: int) -> None:
+    """Charge `size` bytes about to be served."""
+    tx.run("UPDATE tickets SET served = served + :size WHERE hash = :hash", hash=digest, size=size)
 
 
 def refund(tx: Transaction, digest: bytes, size: int) -> None:

@@ -39,9 +39,10 @@ class Transaction:
 
 def typed(error: sqlite3.Error) -> CatalogError:
     """The catalog's own error for one of SQLite's, told apart by its code."""
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    known = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    code = known & 0xFF
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return CatalogBusy("the catalog is held by another process")
-    if code == sqlite3.SQLITE_FULL:
+    if code == sqlite3.SQLITE_FULL or known == sqlite3.SQLITE_IOERR_SHMSIZE:
         return CatalogFull("no room left for the catalog")
     return CatalogFailed(f"the catalog failed (SQLite code {code})")

@@ -3,32 +3,38 @@
 A connection is always in one of four states:
 
     idle      nothing of a request has come; ends after `keep_alive` (a new one after `head_timeout`)
-    head      part of a head has come; ends after `head_timeout`, and at `head_size` bytes
-    exchange  the application has the request; its body and answer must move (see `_Watch`)
+    arriving  part of a head, or of a small body, has come; ends after `head_timeout` for each,
+              a head at `head_size` bytes
+    running   the application has the request; its body and answer must move (see `watch`)
     closing   the answer is out, the rest of the body is thrown away for a few seconds
+
+In all but `running` it may be ended to make room for another (see `hub`).
 
 Bytes of bodies are received straight into the exchange's buffers (BufferedProtocol),
 heads into one scratch buffer of the process. Requests are served one at a time and
-in order; what is pipelined waits in the socket or, read already, in `_early`.
+in order. What is pipelined waits in the socket or, read already, in `_early`: never
+more than `head_size` bytes, and nothing is read while it holds what was sent before.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING, Final, cast
 
-from consigne.protocol import MIB
+from consigne.protocol import MAX_JSON, MIB
 from consigne.server.api import problems
 from consigne.server.http import head as heads
 from consigne.server.http.exchange import Exchange
+from consigne.server.http.watch import Watch
 from consigne.server.refusal import Refusal
 
 if TYPE_CHECKING:
     from consigne.server.http.hub import Hub
 
+IDLE, CLOSING, ARRIVING = 0, 1, 2  # whoever may go, in this order, when another needs the room
 LINGER_TIME: Final = 5.0
 LINGER_BYTES: Final = 128 * MIB
+SMALL_BODY: Final = MAX_JSON  # up to this size a body is whole before the application runs
 MOST_BODY: Final = 100_000_000  # no request is larger, so that any proxy lets it pass
 
 
@@ -37,10 +43,12 @@ class Connection(asyncio.BufferedProtocol):
 
     def __init__(self, hub: Hub) -> None:
         self.lost = False
+        self.gone = asyncio.Event()  # the peer sends no more, and may be lost
         self._hub = hub
         self._transport: asyncio.Transport | None = None
         self._early = bytearray()  # the head so far, or what came after a request
         self._exchange: Exchange | None = None
+        self._running = False  # the application has the exchange
         self._closing = False
         self._ended = False  # the peer sends no more
         self._lingered = 0
@@ -48,7 +56,7 @@ class Connection(asyncio.BufferedProtocol):
         self._drained = asyncio.Event()
         self._drained.set()
         self._timer: asyncio.TimerHandle | None = None
-        self._watch = _Watch()
+        self._watch = Watch()
 
     # ---------------------------------------------------------------- called by the loop
 
@@ -58,7 +66,8 @@ class Connection(asyncio.BufferedProtocol):
         # Resume writing only when all is out: then a piece's buffer may be used again.
         self._transport.set_write_buffer_limits(high=0)
         if not self._hub.admit(self):
-            self._refuse(Refusal("busy", retry_after=1))
+            self.write(problems.raw(Refusal("busy", retry_after=1)))
+            self._close(lingering=False)
             return
         self._expect_head(self._hub.settings.head_timeout)
 
@@ -67,7 +76,7 @@ class Connection(asyncio.BufferedProtocol):
         exchange = self._exchange
         if exchange is not None and exchange.incoming.left and not self._closing:
             return exchange.incoming.room()
-        return self._hub.scratch
+        return self._hub.scratch[: max(1, self._hub.settings.head_size - len(self._early))]
 
     def buffer_updated(self, nbytes: int) -> None:
         """`nbytes` lie where get_buffer said."""
@@ -85,6 +94,7 @@ class Connection(asyncio.BufferedProtocol):
     def eof_received(self) -> bool:
         """A peer that has sent all may still wait for its answer; otherwise it is over."""
         self._ended = True
+        self.gone.set()
         exchange = self._exchange
         return exchange is not None and not exchange.incoming.left and not self._closing
 
@@ -92,6 +102,7 @@ class Connection(asyncio.BufferedProtocol):
         """Wake whoever waits for the peer."""
         del exc
         self.lost = True
+        self.gone.set()
         self._hub.left(self)
         self._stop_timer()
         self._drained.set()
@@ -126,29 +137,37 @@ class Connection(asyncio.BufferedProtocol):
 
     def wants_body(self) -> None:
         """The application is about to wait for a piece of the body."""
-        if self._exchange is not None and self._exchange.incoming.left:
+        self._move_early()
+        if self._exchange is not None and self._exchange.incoming.left and not self._early:
             self._resume()
 
     def finished(self, exchange: Exchange) -> None:
         """The application is done: on to the next request, or to the end."""
+        self._running = False
         if self.lost or self._transport is None:
             return
         if not exchange.done:
             self._transport.abort()  # a cut answer must not look whole
         elif exchange.keep_alive and not (self._hub.stopping or self._ended):
-            self._exchange = None
-            self._expect_head(self._hub.settings.keep_alive)
-            self._resume()
-            if self._early:
-                self._read_head()
+            self._next()
         else:
-            self._close(lingering=exchange.incoming.left > 0)
+            unread = exchange.incoming.left > 0 or bool(self._early)
+            self._close(lingering=unread and not self._ended)
+
+    def _next(self) -> None:
+        """Serve what was read ahead; only when that is no whole request, read on, and see its end."""
+        self._exchange = None
+        self._expect_head(self._hub.settings.keep_alive)
+        if self._early:
+            self._read_head()
+        if not self._running and not self._closing:
+            self._resume()
 
     # ---------------------------------------------------------------- called by the hub
 
     def stop(self) -> None:
         """The host stops: an idle connection ends now, a busy one after its answer."""
-        if self._exchange is None and self._transport is not None:
+        if not self._running and self._transport is not None:
             self._transport.close()
 
     def abort(self) -> None:
@@ -159,13 +178,12 @@ class Connection(asyncio.BufferedProtocol):
     # ---------------------------------------------------------------- head
 
     def _expect_head(self, seconds: float) -> None:
-        self._hub.idle[self] = None
+        self._hub.may_go(self, IDLE)
         self._set_timer(seconds)
 
     def _read_head(self) -> None:
         early = self._early
-        if self in self._hub.idle:
-            del self._hub.idle[self]
+        if self._hub.may_go(self, ARRIVING):  # its first bytes
             self._set_timer(self._hub.settings.head_timeout)
         if early.startswith(b"\r\n"):
             del early[:2]  # RFC 9112, 2.2: one empty line before a request is let pass
@@ -187,15 +205,29 @@ class Connection(asyncio.BufferedProtocol):
             self._refuse(refusal)
             return
         exchange = self._exchange = Exchange(self, head, self._hub.buffers)
+        self._move_early()
+        if exchange.incoming.left and (head.length or 0) <= SMALL_BODY:
+            exchange.ask_for_body()
+            self._set_timer(self._hub.settings.head_timeout)
+        else:
+            self._start(exchange)
+
+    def _start(self, exchange: Exchange) -> None:
+        """The application takes over."""
+        self._running = True
+        self._hub.must_stay(self)
         self._stop_timer()
+        if self._early:
+            self._pause()
+        else:
+            self._resume()
         if exchange.incoming.left:
             self._watch.receiving()
             self._set_timer(self._hub.settings.body_timeout)
-            self._move_early()
         self._hub.start(exchange)
 
     def _move_early(self) -> None:
-        """Body bytes that came along with the head go where the others will."""
+        """Body bytes that were read ahead go where the others will, before them."""
         incoming = self._exchange.incoming if self._exchange else None
         while incoming is not None and self._early and incoming.left and not incoming.full:
             room = incoming.room()
@@ -207,10 +239,14 @@ class Connection(asyncio.BufferedProtocol):
     # ---------------------------------------------------------------- body
 
     def _body_arrived(self, nbytes: int) -> None:
-        incoming = cast("Exchange", self._exchange).incoming
+        exchange = cast("Exchange", self._exchange)
+        incoming = exchange.incoming
         incoming.arrived(nbytes)
         self._watch.moved += nbytes
-        if incoming.full or not incoming.left:
+        if not self._running:
+            if not incoming.left:
+                self._start(exchange)
+        elif incoming.full and incoming.left:
             self._pause()
 
     def _pause(self) -> None:
@@ -240,11 +276,13 @@ class Connection(asyncio.BufferedProtocol):
         """
         if self._transport is None:
             return
-        self._hub.idle.pop(self, None)
+        self._closing = True
+        self._stop_timer()
         if not lingering:
+            self._hub.must_stay(self)
             self._transport.close()
             return
-        self._closing = True
+        self._hub.may_go(self, CLOSING)
         self._early.clear()
         if self._transport.can_write_eof():
             self._transport.write_eof()
@@ -276,68 +314,22 @@ class Connection(asyncio.BufferedProtocol):
         settings = self._hub.settings
         if self._closing:
             self.abort()
-        elif exchange is None:
-            self._head_is_late()
+        elif exchange is None or not self._running:
+            self._request_is_late()
         elif not self._drained.is_set():
             if self._watch.sends_too_slowly(self._unsent(), settings.body_timeout * settings.body_min_rate):
                 self.abort()
             else:
                 self._set_timer(settings.body_timeout)
         elif exchange.incoming.left:
-            if self._watch.receives_too_slowly(settings.body_min_rate):
+            if self._watch.receives_too_slowly(settings.body_timeout, settings.body_min_rate):
                 exchange.too_slow = True
                 exchange.incoming.abandon()
             else:
                 self._set_timer(settings.body_timeout)
 
-    def _head_is_late(self) -> None:
-        if self._early:
+    def _request_is_late(self) -> None:
+        if self._early or self._exchange is not None:
             self._refuse(Refusal("too-slow"))
         elif self._transport is not None:
             self._transport.close()
-
-
-class _Watch:
-    """Whether a body moves: some bytes in every period, and a rate on average.
-
-    Time in which the host itself would not read is not the sender's.
-    """
-
-    def __init__(self) -> None:
-        self.moved = 0
-        self._seen = 0
-        self._unsent = 0
-        self._since = 0.0
-        self._paused_at: float | None = None
-
-    def receiving(self) -> None:
-        """A body begins."""
-        self.moved = self._seen = 0
-        self._since = time.monotonic()
-        self._paused_at = None
-
-    def pause(self) -> None:
-        """The host does not read for now."""
-        self._paused_at = time.monotonic()
-
-    def resume(self) -> None:
-        """The host reads again."""
-        if self._paused_at is not None:
-            self._since += time.monotonic() - self._paused_at
-            self._paused_at = None
-
-    def receives_too_slowly(self, least_rate: float) -> bool:
-        """Judge a period of receiving, and begin the next."""
-        moved, self._seen = self.moved - self._seen, self.moved
-        if self._paused_at is not None:
-            return False
-        return not moved or self.moved < least_rate * (time.monotonic() - self._since)
-
-    def sending(self, unsent: int) -> None:
-        """So much waits to be sent from now on."""
-        self._unsent = unsent
-
-    def sends_too_slowly(self, unsent: int, least: float) -> bool:
-        """Judge a period of sending, and begin the next."""
-        sent, self._unsent = self._unsent - unsent, unsent
-        return sent < max(least, 1)

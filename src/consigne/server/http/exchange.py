@@ -119,6 +119,7 @@ class Exchange:
         self._status = b""
         self._to_send = 0
         self._started = False
+        self._body_told = False
 
     async def run(self, app: Callable[..., Awaitable[None]]) -> None:
         """Call the application; whatever it does, the connection is left in order."""
@@ -160,17 +161,30 @@ class Exchange:
         }
 
     async def receive(self) -> dict[str, Any]:
-        """The next piece of the body. Raises DisconnectedError, or Refusal when it comes too slowly."""
-        if self._expects_continue and not self._started:
-            self._expects_continue = False
-            self._connection.write(CONTINUE)
+        """The next piece of the body; after the last, once the peer sends no more, `http.disconnect`.
+
+        A peer that went and one that only listens on look the same. Raises
+        DisconnectedError, or Refusal when the body comes too slowly.
+        """
+        if self._body_told:
+            await self._connection.gone.wait()
+            return {"type": "http.disconnect"}
+        self.ask_for_body()
         self._connection.wants_body()
         piece = await self.incoming.take()
         if self.too_slow:
             raise Refusal("too-slow")
         if self._connection.lost:
             raise DisconnectedError
+        self._body_told = self.incoming.taken
         return {"type": "http.request", "body": piece, "more_body": not self.incoming.taken}
+
+    def ask_for_body(self) -> None:
+        """Tell a peer that waits for it to send the body."""
+        if self._expects_continue and not self._started:
+            self._expects_continue = False
+            if self.incoming.left:  # else it came without being asked for
+                self._connection.write(CONTINUE)
 
     async def send(self, message: MutableMapping[str, Any]) -> None:
         """Start the answer, or send a piece of its body; returns when the piece may be overwritten."""

@@ -3,14 +3,16 @@
 httptools (llhttp) parses; this file only decides what is taken. The parser gets
 exactly the bytes up to the empty line and is thrown away after: bodies have a
 Content-Length and are counted by the connection. Whatever two programs could
-read in two ways (both lengths, two lengths, bare line feeds, a body in a head)
-is refused, so that a proxy in front and this host never disagree on where a
-request ends.
+read in two ways (both lengths, two lengths, two hosts, bare line feeds, a body in
+a head, an encoded slash) is refused, so that a proxy in front and this host never
+disagree on where a request ends, or what it is for. Offers to speak another
+protocol are passed over.
 """
 
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import unquote
@@ -23,6 +25,10 @@ END: Final = b"\r\n\r\n"
 LENGTH: Final = re.compile(rb"[0-9]{1,16}")
 # A bare CR or LF anywhere, or a line that begins with a blank: never two readings.
 AMBIGUOUS: Final = re.compile(rb"(?<!\r)\n|\r(?!\n)|\n[ \t]|\0")
+# What is a control character, a border or an end to some readers of a path: routes match exactly.
+UNCLEAR: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+ENCODED_SLASH: Final = re.compile(r"%(?:2f|5c)", re.IGNORECASE)
+HOST: Final = re.compile(rb"[A-Za-z0-9.:_~%\[\]-]*")
 MOST_HEADERS: Final = 100
 
 
@@ -72,17 +78,19 @@ def parse(data: bytes) -> Head:
     listener = _Listener()
     parser = listener.parser = httptools.HttpRequestParser(listener)
     try:
-        parser.feed_data(data)
+        with suppress(httptools.HttpParserUpgrade):  # an offer, whose body is counted as any
+            parser.feed_data(data)
         url = httptools.parse_url(listener.url)
-    except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+    except httptools.HttpParserError:
         raise Refusal("bad-request") from None
     finally:
         listener.parser = None  # no circle for the garbage collector
     if listener.heads != 1 or listener.stray or len(listener.headers) > MOST_HEADERS:
         raise Refusal("bad-request")
     version = parser.get_http_version()
-    if version not in ("1.0", "1.1"):
+    if version not in ("1.0", "1.1") or parser.get_method() == b"CONNECT" or url.fragment is not None:
         raise Refusal("bad-request")
+    _judge_host(listener.headers, version)
     return Head(
         method=parser.get_method().decode("ascii"),
         path=_path(url.path),
@@ -98,7 +106,22 @@ def _path(raw: bytes | None) -> str:
     if not raw:
         raise Refusal("bad-request")
     path = raw.decode("latin-1")
-    return unquote(path) if "%" in path else path
+    if "%" in path:
+        if ENCODED_SLASH.search(path):
+            raise Refusal("bad-request")
+        path = unquote(path)
+    if UNCLEAR.search(path):
+        raise Refusal("bad-request")
+    return path
+
+
+def _judge_host(headers: list[tuple[bytes, bytes]], version: str) -> None:
+    """Exactly one Host (RFC 9112, 3.2); HTTP/1.0 may go without."""
+    found = [value for name, value in headers if name == b"host"]
+    if len(found) != 1 and (found or version != "1.0"):
+        raise Refusal("bad-request")
+    if found and not HOST.fullmatch(found[0]):
+        raise Refusal("bad-request")
 
 
 def _length(headers: list[tuple[bytes, bytes]]) -> int | None:

@@ -1,6 +1,7 @@
 """What all connections of a host share: the application, buffers, limits, the end.
 
-The hub admits connections up to a number (an idle one makes room for a new one),
+The hub admits connections up to a number (one that may go makes room for a new one:
+idle before answered, before those that are still arriving; the oldest of each first),
 starts the application for each request, and stops gracefully: no new connection,
 running answers may end, what is left after `stop_timeout` is cut.
 """
@@ -11,7 +12,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from consigne.server.buffers import SMALL, Buffers
-from consigne.server.http.connection import Connection
+from consigne.server.http.connection import ARRIVING, CLOSING, IDLE, Connection
 
 if TYPE_CHECKING:
     import socket
@@ -32,10 +33,10 @@ class Hub:
         self.loop = asyncio.get_running_loop()
         self.buffers = Buffers()
         self.scratch = memoryview(bytearray(SMALL))
-        self.idle: dict[Connection, None] = {}  # oldest first
         self.stopping = False
         self._app = app
         self._connections: set[Connection] = set()
+        self._spare: dict[int, dict[Connection, None]] = {IDLE: {}, CLOSING: {}, ARRIVING: {}}  # oldest first
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
 
@@ -44,19 +45,33 @@ class Hub:
         self._server = await self.loop.create_server(lambda: Connection(self), sock=listener, backlog=BACKLOG)
 
     def admit(self, connection: Connection) -> bool:
-        """Whether one more connection is served; the longest idle one makes room."""
-        self._connections.add(connection)
-        if len(self._connections) > self.settings.connections:
-            oldest = next(iter(self.idle), None)
+        """Whether one more connection is served; one that may go makes room."""
+        if len(self._connections) >= self.settings.connections:
+            oldest = next((each for kind in self._spare.values() for each in kind), None)
             if oldest is None:
                 return False
+            self.left(oldest)  # at once: whoever comes in the same moment ends another
             oldest.abort()
+        self._connections.add(connection)
         return True
+
+    def may_go(self, connection: Connection, kind: int) -> bool:
+        """A connection is idle, closing or arriving from now on; False if it was that already."""
+        if connection in self._spare[kind]:
+            return False
+        self.must_stay(connection)
+        self._spare[kind][connection] = None
+        return True
+
+    def must_stay(self, connection: Connection) -> None:
+        """A connection is none that makes room."""
+        for kind in self._spare.values():
+            kind.pop(connection, None)
 
     def left(self, connection: Connection) -> None:
         """A connection is over."""
         self._connections.discard(connection)
-        self.idle.pop(connection, None)
+        self.must_stay(connection)
 
     def start(self, exchange: Exchange) -> None:
         """Serve one request."""

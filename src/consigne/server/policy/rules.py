@@ -87,11 +87,11 @@ def judge_length(length: int, settings: Settings) -> None:
         raise Refusal("limit")
 
 
-def judge_capsule(capsule: bytes, settings: Settings) -> None:
-    """Refuses `bad-request` what is too short to be one, `too-large`."""
-    if len(capsule) <= protocol.CAPSULE_OVERHEAD:
+def judge_capsule(length: int, settings: Settings) -> None:
+    """Refuses `bad-request` what is too short to be one, `too-large`. Bytes."""
+    if length <= protocol.CAPSULE_OVERHEAD:
         raise Refusal("bad-request")
-    if len(capsule) > settings.max_capsule:
+    if length > settings.max_capsule:
         raise Refusal("too-large")
 
 

@@ -1,4 +1,4 @@
-"""Waiting for bytes that are being uploaded: readers sleep, a durable part wakes them.
+"""Hearing of an object: readers sleep until a durable part wakes them, or learn that it is gone.
 
 Another process's progress is not heard of here; whoever waits looks again after a
 second anyway.
@@ -7,11 +7,11 @@ second anyway.
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import Iterator
 
 
 class Arrivals:
@@ -25,8 +25,8 @@ class Arrivals:
         for event in self._waiting.get(object_id, ()):
             event.set()
 
-    @asynccontextmanager
-    async def watch(self, object_id: bytes) -> AsyncIterator[asyncio.Event]:
+    @contextmanager
+    def watch(self, object_id: bytes) -> Iterator[asyncio.Event]:
         """An event that is set from now on whenever the object changes."""
         event = asyncio.Event()
         events = self._waiting.setdefault(object_id, set())

@@ -10,15 +10,16 @@ import time
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from consigne.server.catalog import CatalogError, CatalogFull
+from consigne.server.policy import rules
 from consigne.server.refusal import Refusal
 from consigne.server.service.arrivals import Arrivals
 from consigne.server.service.prepaid import Prepaid
 from consigne.server.service.receiving import Receiving
 from consigne.server.service.turns import Turns
-from consigne.server.stores import ShortBody, StoredName, StoreError, StoreFull, TooLong
+from consigne.server.stores import Draft, ShortBody, StoredName, StoreError, StoreFull, TooLong
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 
     from consigne.server.catalog.catalog import Catalog
     from consigne.server.catalog.transaction import Transaction
@@ -43,13 +44,16 @@ class Store(Protocol):
         self, object_id: bytes, part_size: int, start: int, stop: int
     ) -> AsyncIterator[bytes | memoryview]: ...
 
-    async def put_capsule(self, name: str, data: bytes) -> None: ...  # noqa: D102
-    async def get_capsule(self, name: str) -> bytes: ...  # noqa: D102
+    async def draft_capsule(self, length: int, body: AsyncIterator[bytes | memoryview]) -> Draft: ...  # noqa: D102
+    async def put_capsule(self, name: str, draft: Draft) -> None: ...  # noqa: D102
+    async def get_capsule(self, name: str) -> tuple[int, AsyncGenerator[bytes | memoryview, None]]: ...  # noqa: D102
     async def delete_capsule(self, name: str) -> None: ...  # noqa: D102
     async def delete_object(self, object_id: bytes) -> None: ...  # noqa: D102
     async def delete_temporary(self, name: str) -> None: ...  # noqa: D102
     def names(self) -> AsyncIterator[StoredName]: ...  # noqa: D102
     async def free(self) -> int: ...  # noqa: D102
+    async def identity(self) -> bytes | None: ...  # noqa: D102
+    async def identify(self, identity: bytes) -> None: ...  # noqa: D102
 
 
 class Desk:
@@ -76,6 +80,25 @@ class Desk:
         if isinstance(outcome, Refusal):
             raise outcome
         return outcome
+
+    async def write_less(self, operation: Callable[[Transaction], T | Refusal]) -> T:
+        """As `write`, for what makes room: a full disk is met with what is kept for this."""
+        try:
+            return await self.write(operation)
+        except Refusal as refusal:
+            if refusal.code != "storage-full":
+                raise
+        await self.catalog.release_reserve()
+        return await self.write(operation)
+
+    async def find_room(self, needed: int = 0) -> None:
+        """Refuses `storage-full` unless there is room for `needed` more bytes, and for rows."""
+        free = await stored(self.store.free())
+        rules.judge_room(self.receiving.bytes + needed, free, self.settings)
+        try:
+            rules.judge_room(0, await self.catalog.free(), self.settings)
+        except CatalogError as error:
+            raise _refused(error) from error
 
     async def read(self, operation: Callable[[Transaction], T]) -> T:
         """Run an operation that only looks."""

@@ -1,16 +1,19 @@
 """Downloads: a ticket, then content by range, with exact counting.
 
-A ticket counts against its link's limit, and is charged for the whole slice, in the
-same transaction that lets the slice begin. All of this runs on the one writer, so a
-hundred tickets of a one-download link find exactly one winner.
+A ticket counts against its link's limit, and is charged for the beginning of the slice,
+in the same transaction that lets the slice begin; the rest is charged while it is served.
+All of this runs on the one writer, so a hundred tickets of a one-download link find
+exactly one winner.
 """
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, ExitStack, nullcontext
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from consigne import protocol
 from consigne.server.catalog import CatalogError, links, objects, tickets
@@ -22,16 +25,26 @@ from consigne.server.service import rights
 from consigne.server.service.arrivals import changed
 from consigne.server.service.desk import Desk
 from consigne.server.service.prepaid import RESERVE, Prepaid
-from consigne.server.service.slices import Slice
+from consigne.server.service.slices import Fare, Slice, Standing
 
 if TYPE_CHECKING:
+    import asyncio
+
     from consigne.server.catalog.objects import ObjectRow
     from consigne.server.catalog.transaction import Transaction
     from consigne.server.service.prepaid import Returned
+    from consigne.server.service.rights import OpenDownload
+
+Waiting = Callable[[], AbstractAsyncContextManager[None]]
+"""What is entered while a request waits, and left before it goes on; it may refuse."""
 
 CATALOG_FAILED: Final = ("storage-failed", "storage-full")
+UNUSED_LIFETIME: Final = 3600  # seconds that a ticket has for its first byte
 LOOK_AGAIN: Final = 1.0  # seconds: another process's progress is not heard of
 ASK_FOR_A_RANGE: Final = "The upload is under way: ask for a Range to read what is there."
+
+
+T = TypeVar("T")
 
 
 class Asked(NamedTuple):
@@ -44,11 +57,12 @@ class Asked(NamedTuple):
 
 
 class Granted(NamedTuple):
-    """A span that a ticket has been charged for."""
+    """A span whose first `paid` bytes a ticket has been charged for."""
 
     span: Span
     total: int | None
     part_size: int
+    paid: int
 
 
 class Downloads(Desk):
@@ -57,36 +71,44 @@ class Downloads(Desk):
     wait_for_bytes: float = protocol.NOT_YET_WAIT
 
     async def start_download(self, link_id: bytes, token: bytes) -> protocol.Ticket:
-        """A new ticket; nothing is counted yet.
+        """A new ticket; nothing is counted yet. Unused it ends after an hour, used after a day.
 
-        Refuses as `rights.readable_link`, and `downloads-used-up`, `too-many-downloads`.
+        Refuses as `rights.readable_link`, and `downloads-used-up`, `too-many-downloads`,
+        `storage-full`.
         """
+        await self.find_room()
         ticket = secrets.token_bytes(protocol.ID_SIZE)
         now = self.clock()
-        expires = days.full_hour_after(now, protocol.TICKET_LIFETIME)
+        expires = days.full_hour_after(now, UNUSED_LIFETIME)
         await self.write(
             partial(_start, link_id=link_id, token=token, ticket=ticket, now=now, expires=expires)
         )
         return {"ticket": protocol.b64u(ticket), "expires": days.rfc3339(expires)}
 
-    async def content(self, object_id: bytes, ticket: bytes, wanted: Range | None) -> Slice:
+    async def content(
+        self, object_id: bytes, ticket: bytes, wanted: Range | None, waiting: Waiting = nullcontext
+    ) -> Slice:
         """Ciphertext: all of it, or the range `wanted`. Close the slice.
 
         Of an incomplete object: what is contiguous from the first byte asked for; waits
-        for that byte 25 seconds at most. Refuses as `rights.open_download`, and
-        `range-not-satisfiable`, `ticket-spent`, `not-yet`.
+        for that byte 25 seconds at most, each time within a `waiting()`. Refuses as
+        `rights.open_download`, and `range-not-satisfiable`, `ticket-spent`, `not-yet`.
         """
-        granted = await self._granted(object_id, ticket, wanted)
-        span = granted.span
-
-        async def refund(size: int) -> None:
-            try:
-                await self.catalog.write(partial(_refund, ticket=ticket, size=size, prepaid=self.prepaid))
-            except CatalogError:  # the budget has room for a helping that was paid and not had
-                return
-
-        source = self.store.read(object_id, granted.part_size, span.start, span.stop)
-        return Slice(span, granted.total, partial=wanted is not None, source=source, refund=refund)
+        with ExitStack() as watching:
+            told = watching.enter_context(self.arrivals.watch(object_id))
+            granted = await self._granted(object_id, ticket, wanted, told, waiting)
+            standing = Standing(told, partial(self._judge, object_id, ticket), watching.pop_all())
+        charge = partial(self._charge, object_id, ticket)
+        fare = Fare(granted.paid, granted.span.size, charge, partial(self._refund, ticket))
+        source = self.store.read(object_id, granted.part_size, *granted.span)
+        return Slice(
+            granted.span,
+            granted.total,
+            partial=wanted is not None,
+            source=source,
+            standing=standing,
+            fare=fare,
+        )
 
     async def content_head(self, object_id: bytes, ticket: bytes) -> Slice:
         """What `content` would give of all of it, without a byte, a charge or a count.
@@ -101,22 +123,46 @@ class Downloads(Desk):
             raise Refusal("not-yet", retry_after=1, extra={"hint": ASK_FOR_A_RANGE})
         return Slice(Span(0, length), length, partial=False)
 
-    async def _granted(self, object_id: bytes, ticket: bytes, wanted: Range | None) -> Granted:
-        deadline = monotonic() + self.wait_for_bytes
-        async with self.arrivals.watch(object_id) as event:
-            while True:
-                granted = await self._try_grant(object_id, ticket, wanted)
-                if granted is not None:
-                    return granted
-                now = monotonic()
-                if now >= deadline:
-                    raise Refusal("not-yet", retry_after=1)
-                await changed(event, min(LOOK_AGAIN, deadline - now))
-
-    async def _try_grant(self, object_id: bytes, ticket: bytes, wanted: Range | None) -> Granted | None:
-        asked = Asked(object_id, ticket, wanted, self.clock())
+    async def settle(self) -> None:
+        """Give the reserves of all tickets back, in one write: the host stops."""
         try:
-            return await self.write(partial(_grant, asked=asked, prepaid=self.prepaid))
+            await self.write(lambda tx: _give_back(tx, self.prepaid.give_up()))
+        except Refusal:  # each loses a reserve, as by a crash
+            return
+
+    async def _granted(
+        self, object_id: bytes, ticket: bytes, wanted: Range | None, told: asyncio.Event, waiting: Waiting
+    ) -> Granted:
+        deadline = monotonic() + self.wait_for_bytes
+        while True:
+            asked = Asked(object_id, ticket, wanted, self.clock())
+            granted = await self._pay(ticket, partial(_grant, asked=asked, prepaid=self.prepaid))
+            if granted is not None:
+                return granted
+            now = monotonic()
+            if now >= deadline:
+                raise Refusal("not-yet", retry_after=1)
+            async with waiting():
+                await changed(told, min(LOOK_AGAIN, deadline - now))
+
+    async def _judge(self, object_id: bytes, ticket: bytes) -> None:
+        """Refuses as `rights.open_download`."""
+        await self.read(partial(rights.open_download, object_id=object_id, ticket=ticket, now=self.clock()))
+
+    async def _charge(self, object_id: bytes, ticket: bytes, size: int) -> None:
+        """Charge for what is served next. Refuses as `rights.open_download`, `ticket-spent`."""
+        asked = Asked(object_id, ticket, None, self.clock())
+        await self._pay(ticket, partial(_charge_on, asked=asked, size=size, prepaid=self.prepaid))
+
+    async def _refund(self, ticket: bytes, size: int) -> None:
+        try:
+            await self.catalog.write(partial(_refund, ticket=ticket, size=size, prepaid=self.prepaid))
+        except CatalogError:  # the budget has room for a helping that was paid and not had
+            return
+
+    async def _pay(self, ticket: bytes, operation: Callable[[Transaction], T]) -> T:
+        try:
+            return await self.write(operation)
         except Refusal as refusal:
             if refusal.code in CATALOG_FAILED:
                 self.prepaid.forget(protocol.token_hash(ticket))
@@ -137,20 +183,33 @@ def _start(
 def _grant(tx: Transaction, asked: Asked, prepaid: Prepaid) -> Granted | None:
     """Charge the ticket for what can be served now; None if that is nothing yet."""
     opened = rights.open_download(tx, asked.object_id, asked.ticket, asked.now)
-    row, ticket = opened.object, opened.ticket
+    row = opened.object
     span = _span(tx, row, asked.wanted)
     if span is None:
         return None
-    left = prepaid.left(ticket.hash)
-    charge = 0
-    if not ticket.counted or left < span.size:
+    paid = min(span.size, RESERVE)
+    _charge(tx, opened, paid, asked.now, prepaid)
+    return Granted(span, row.length, row.part_size, paid)
+
+
+def _charge_on(tx: Transaction, asked: Asked, size: int, prepaid: Prepaid) -> None:
+    opened = rights.open_download(tx, asked.object_id, asked.ticket, asked.now)
+    _charge(tx, opened, size, asked.now, prepaid)
+
+
+def _charge(tx: Transaction, opened: OpenDownload, size: int, now: float, prepaid: Prepaid) -> None:
+    """Take `size` bytes out of the ticket's reserve, and charge ahead what that lacks; count the first."""
+    row, ticket = opened.object, opened.ticket
+    left, charge = prepaid.left(ticket.hash), 0
+    if not ticket.counted or left < size:
         length = row.length if row.length is not None else objects.durable_bytes(tx, row.id)
-        charge = rules.judge_charge(ticket, span.size - left, length, RESERVE)
-        if not ticket.counted and not links.count_download(tx, opened.link.id):
-            raise Refusal("downloads-used-up")
+        charge = rules.judge_charge(ticket, size - left, length, RESERVE)
+        if not ticket.counted:
+            if not links.count_download(tx, opened.link.id):
+                raise Refusal("downloads-used-up")
+            tickets.count(tx, ticket.hash, days.full_hour_after(now, protocol.TICKET_LIFETIME))
         tickets.charge(tx, ticket.hash, charge)
-    _give_back(tx, prepaid.set(ticket.hash, left + charge - span.size))
-    return Granted(span, row.length, row.part_size)
+    _give_back(tx, prepaid.set(ticket.hash, left + charge - size))
 
 
 def _span(tx: Transaction, row: ObjectRow, wanted: Range | None) -> Span | None:

@@ -44,6 +44,12 @@ class Prepaid:
             returned.append(Returned(*self._left.popitem(last=False)))
         return returned
 
+    def give_up(self) -> list[Returned]:
+        """All that is left, to be given back in the catalog."""
+        returned = [Returned(*each) for each in self._left.items()]
+        self._left.clear()
+        return returned
+
     def forget(self, ticket: bytes) -> None:
         """After a commit that failed: what was noted was never charged."""
         self._left.pop(ticket, None)

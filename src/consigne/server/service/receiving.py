@@ -1,4 +1,4 @@
-"""Which parts are coming in right now, and how many bytes they may still write."""
+"""What is coming in right now, and how many bytes that may still write."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Receiving:
-    """Claims on parts, within this process. `bytes` is the sum of what claimed parts hold."""
+    """Claims on parts and on room, within this process. `bytes` is the sum of what they hold."""
 
     def __init__(self) -> None:
         self._parts: set[tuple[bytes, int]] = set()
@@ -28,9 +28,17 @@ class Receiving:
         if key in self._parts:
             raise Refusal("part-busy", retry_after=1)
         self._parts.add(key)
+        try:
+            with self.room(length):
+                yield
+        finally:
+            self._parts.discard(key)
+
+    @contextmanager
+    def room(self, length: int) -> Iterator[None]:
+        """Count `length` bytes as about to be written."""
         self.bytes += length
         try:
             yield
         finally:
-            self._parts.discard(key)
             self.bytes -= length

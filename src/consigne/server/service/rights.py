@@ -72,6 +72,11 @@ def readable_link(tx: Transaction, link_id: bytes, token: bytes, now: float) -> 
     return opened
 
 
+def live_link(tx: Transaction, link_id: bytes, now: float) -> OpenLink:
+    """The link while it lasts, for whoever is being served already. Refuses `not-found`, `gone`."""
+    return _link(tx, link_id, now)
+
+
 def open_download(tx: Transaction, object_id: bytes, ticket: bytes, now: float) -> OpenDownload:
     """The object, for whoever holds a ticket.
 

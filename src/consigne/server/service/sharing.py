@@ -29,16 +29,18 @@ class Sharing(Desk):
         """Make a link to an object; True if it was not there. The same again is fine.
 
         `token` is the owner's. Refuses `bad-request`, `limit`, `gone` (link or object),
-        `link-exists`, and as `rights.owned_object`.
+        `link-exists`, `storage-full`, and as `rights.owned_object`.
         """
         accepted = rules.judge_new_link(new, self.settings)
+        await self.find_room()
         return await self.write(
             partial(_put, link_id=link_id, token=token, accepted=accepted, now=self.clock())
         )
 
     async def revoke(self, link_id: bytes, token: bytes) -> None:
         """Forget a link for good, then delete its capsule. Refuses as `rights.owned_object`."""
-        await self.write(partial(_revoke, link_id=link_id, token=token, now=self.clock()))
+        revoke = partial(_revoke, link_id=link_id, token=token, now=self.clock())
+        self.arrivals.tell(await self.write_less(revoke))
         await self.discard(None, [naming.link_capsule(link_id)])
 
     async def unlock(self, link_id: bytes, token: bytes) -> None:
@@ -78,10 +80,12 @@ def _put(
     return link_state(link, row), True
 
 
-def _revoke(tx: Transaction, link_id: bytes, token: bytes, now: float) -> None:
-    rights.owned_link(tx, link_id, token, now)
+def _revoke(tx: Transaction, link_id: bytes, token: bytes, now: float) -> bytes:
+    """The id of the link's object."""
+    opened = rights.owned_link(tx, link_id, token, now)
     gone.add(tx, link_id)
     links.delete(tx, link_id)
+    return opened.object.id
 
 
 def _unlock(tx: Transaction, link_id: bytes, token: bytes, now: float) -> None:

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from time import monotonic
+from typing import TYPE_CHECKING, Final
 
 from consigne.server.catalog import gone, links, objects
 from consigne.server.catalog.objects import ObjectRow
@@ -29,17 +30,26 @@ if TYPE_CHECKING:
     from consigne.server.policy.rules import AcceptedObject
 
 
+MAX_EMPTY: Final = 100_000  # objects without a part, all together
+COUNT_EVERY: Final = 10  # seconds
+
+
 class Uploads(Desk):
     """What the owner of an object does with it."""
+
+    # Objects that have no part yet, at most: those begun since they were counted count as such.
+    _empty = MAX_EMPTY
+    _count_again = 0.0
 
     async def begin(self, new: protocol.NewObject) -> protocol.ObjectState:
         """Make an object that waits for its parts.
 
-        Refuses `bad-request`, `id-mismatch`, `limit`, `gone`, `object-exists`, `storage-full`.
+        Refuses `bad-request`, `id-mismatch`, `limit`, `gone`, `object-exists`, `storage-full`,
+        and `busy` while far too many objects wait for their first part.
         """
         accepted = rules.judge_new_object(new, self.settings)
-        free = await stored(self.store.free())
-        rules.judge_room(self.receiving.bytes + (accepted.length or 0), free, self.settings)
+        await self.find_room(accepted.length or 0)
+        await self._judge_empty()
         return await self.write(partial(_begin, accepted=accepted, now=self.clock()))
 
     async def receive_part(
@@ -57,7 +67,7 @@ class Uploads(Desk):
             durable, part_size = await self.read(look)  # again: whoever had the claim may have finished
             if durable:
                 return
-            rules.judge_room(self.receiving.bytes, await stored(self.store.free()), self.settings)
+            await self.find_room()
             await stored(self.store.write_part(object_id, part, part_size, length, body))
             await self._record_part(object_id, token, part, length)
         self.arrivals.tell(object_id)
@@ -85,7 +95,9 @@ class Uploads(Desk):
         rules.judge_lifetime(expires_in, self.settings)
         now = self.clock()
         expires = days.end_of(now, expires_in)
-        return await self.write(partial(_extend, object_id=object_id, token=token, now=now, expires=expires))
+        state = await self.write(partial(_extend, object_id=object_id, token=token, now=now, expires=expires))
+        self.arrivals.tell(object_id)  # it may have been cut short
+        return state
 
     async def remove(self, object_id: bytes, token: bytes) -> None:
         """Forget the object and its links for good, then delete their bytes.
@@ -93,9 +105,24 @@ class Uploads(Desk):
         Once the rows are gone the answer is yes: files that then fail to go are the
         sweep's. Refuses as `rights.owned_object`.
         """
-        names = await self.write(partial(_remove, object_id=object_id, token=token, now=self.clock()))
+        names = await self.write_less(partial(_remove, object_id=object_id, token=token, now=self.clock()))
         self.arrivals.tell(object_id)
         await self.discard(object_id, names)
+
+    async def _judge_empty(self) -> None:
+        """Refuses `busy` where too many objects have no part; counts them only when there may be."""
+        if self._empty >= MAX_EMPTY:
+            async with self.turns.of(b"empty"):
+                await self._count_empty()
+            if self._empty >= MAX_EMPTY:
+                raise Refusal("busy", retry_after=COUNT_EVERY)
+        self._empty += 1
+
+    async def _count_empty(self) -> None:
+        now = monotonic()
+        if self._empty >= MAX_EMPTY and now >= self._count_again:
+            self._count_again = now + COUNT_EVERY
+            self._empty = await self.read(partial(objects.count_empty, most=MAX_EMPTY))
 
     def _look_at_part(
         self, tx: Transaction, object_id: bytes, token: bytes, part: int, length: int
@@ -148,6 +175,8 @@ def _begin(tx: Transaction, accepted: AcceptedObject, now: float) -> protocol.Ob
     there = objects.find(tx, accepted.id)
     if there is not None:
         rules.judge_alive(there, now)
+        raise Refusal("object-exists")
+    if links.find(tx, accepted.id) is not None:  # one id, one thing: gone ids are kept in one list
         raise Refusal("object-exists")
     expires = days.end_of(now, accepted.lifetime)
     row = ObjectRow(

@@ -9,12 +9,15 @@ A store holds two kinds of things, and understands neither:
 What every store promises (tests/server/test_stores.py runs over all of them):
 
 1. When `write_part`, `put_capsule`, `delete_capsule` or `delete_object` returns,
-   what it did survives a power cut: file and folder entry both.
+   what it did survives a power cut: file and every folder entry that leads to it.
 2. When it raises, the part may be partly there or not at all. Nobody asks for it
    before the catalog says that it is durable, so nothing needs undoing.
 3. A body shorter than announced is ShortBody, a longer one TooLong; no byte
    outside [part * part_size, part * part_size + length) is ever touched.
-4. A capsule is seen whole or not at all, the former one until the new one is.
+4. A capsule comes in as a draft, piece by piece, whose hash `draft_capsule` tells;
+   `put_capsule` gives it its name. Under that name it is seen whole or not at all,
+   the former one until the new one is, and whoever reads it has the one he began.
+   A draft that gets no name goes by `delete_temporary`, or is a leftover.
 5. Deleting what is not there is fine. Whoever reads while an object is deleted
    gets its bytes or StoreDamaged, never other bytes.
 6. `read` gives exactly the bytes asked for, in order, in pieces of bounded size
@@ -23,6 +26,8 @@ What every store promises (tests/server/test_stores.py runs over all of them):
    "temporary", for the sweep. Day 0 stands for an unknown day.
 8. Nothing kept tells the order of arrival within a day, nor who brought it.
 9. No error text holds a path, an id or a name.
+10. One process has a store at a time: `open` of another is StoreInUse. It keeps one
+   `identity`, which tells the catalog that speaks of it from any other.
 """
 
 from __future__ import annotations
@@ -42,6 +47,10 @@ class StoreFailed(StoreError):  # noqa: N818  the same
     """The disk or the service beneath answered with an error."""
 
 
+class StoreInUse(StoreError):  # noqa: N818  the same
+    """Another process has this store open."""
+
+
 class StoreDamaged(StoreError):  # noqa: N818  the same
     """Bytes that must be there are not."""
 
@@ -52,6 +61,13 @@ class ShortBody(Exception):  # noqa: N818  the sender's doing, not an error of t
 
 class TooLong(Exception):  # noqa: N818  the same
     """The body went on after its announced length."""
+
+
+class Draft(NamedTuple):
+    """A capsule that came in whole and has no name yet: `name` is for `delete_temporary`."""
+
+    name: str
+    digest: bytes  # SHA-256
 
 
 class StoredName(NamedTuple):

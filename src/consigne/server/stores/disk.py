@@ -2,6 +2,7 @@
 
     objects/<2 characters>/<id in base64url>      capsules/<2 characters>/<name>
     temporary/<random>                            capsules on their way in
+    lock, identity                                whose it is now, which catalog speaks of it
 
 All disk work happens in threads; a call that is cancelled waits for its thread
 before it lets go of the buffers. Reading goes through the page cache, so what many
@@ -20,11 +21,23 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
-from consigne.protocol import DAY, b64u
+from consigne.protocol import DAY, b64u, unb64u
 from consigne.server.buffers import Buffers
-from consigne.server.stores import ShortBody, StoreDamaged, StoredName, StoreFailed, StoreFull, TooLong
+from consigne.server.folders import lock, make_durable_folder, sync_folder
+from consigne.server.stores import (
+    Draft,
+    ShortBody,
+    StoreDamaged,
+    StoredName,
+    StoreFailed,
+    StoreFull,
+    StoreInUse,
+    TooLong,
+)
+from consigne.server.stores.capsule_draft import CapsuleDraft
 from consigne.server.stores.content_reader import open_to_read, read
-from consigne.server.stores.part_file import PartFile, sync_folder, to_the_day
+from consigne.server.stores.part_file import PartFile
+from consigne.server.stores.quiet import folder_to_the_day
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
@@ -34,6 +47,7 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 OBJECTS, CAPSULES, TEMPORARY = "objects", "capsules", "temporary"
+LOCK, IDENTITY = "lock", "identity"
 THREADS: Final = 16
 BATCH: Final = 256
 REMEMBERED: Final = 4096
@@ -50,14 +64,34 @@ class DiskStore:
         self._buffers = Buffers()
         # Objects whose folder entry is durable, so that not every part flushes the folder.
         self._settled: dict[bytes, None] = {}
+        self._durable: set[Path] = set()  # folders whose own entry is
+        self._lock = -1
 
     async def open(self) -> None:
-        """Make the folders; what a crash left in `temporary` goes, since one process has this store."""
-        await self._work(self._make_folders)
+        """Make the folders; what a crash left in `temporary` goes, since one process has this store.
+
+        Raises StoreInUse, StoreError.
+        """
+        try:
+            await self._work(self._begin)
+        except BaseException:
+            await self.close()
+            raise
 
     async def close(self) -> None:
-        """Wait for disk work under way."""
+        """Wait for disk work under way. Idempotent."""
         await asyncio.to_thread(self._threads.shutdown)
+        if self._lock >= 0:
+            os.close(self._lock)
+        self._lock = -1
+
+    async def identity(self) -> bytes | None:
+        """Which store this is; None before `identify`."""
+        return await self._work(self._identity)
+
+    async def identify(self, identity: bytes) -> None:
+        """Say which store this is, once; durable on return."""
+        await self._work(self._identify, identity)
 
     async def write_part(
         self,
@@ -68,7 +102,10 @@ class DiskStore:
         body: AsyncIterator[bytes | memoryview],
     ) -> None:
         """Write `length` bytes at `part * part_size`; durable on return. Raises as the contract says."""
-        file = PartFile(self._object(object_id), settled=object_id in self._settled)
+        path = self._object(object_id)
+        if path.parent not in self._durable:
+            await self._work(self._shard, path.parent)
+        file = PartFile(path, settled=object_id in self._settled)
         offset, written = part * part_size, 0
         try:
             async for piece in body:
@@ -90,22 +127,46 @@ class DiskStore:
     ) -> AsyncGenerator[memoryview, None]:
         """Bytes [start, stop), each piece valid until the next is asked for. Raises StoreError."""
         del part_size  # here one object is one file
-        file = await self._work(open_to_read, self._object(object_id))
-        pieces = read(file, start, stop, self._buffers, self._work)
+        pieces = self._pieces(await self._open(self._object(object_id)), start, stop)
         try:
+            await anext(pieces)
             async for piece in pieces:
                 yield piece
         finally:
             await pieces.aclose()
-            os.close(file)
 
-    async def put_capsule(self, name: str, data: bytes) -> None:
-        """Keep a capsule under `name`, replacing what was there; durable on return."""
-        await self._work(self._put, self._capsule(name), data)
+    async def draft_capsule(self, length: int, body: AsyncIterator[bytes | memoryview]) -> Draft:
+        """Take a capsule of `length` bytes in; durable but for its name. Raises as the contract says."""
+        name = secrets.token_hex(16)
+        path, written = self._root / TEMPORARY / name, 0
+        try:
+            draft = await self._work(CapsuleDraft, path)
+            try:
+                async for piece in body:
+                    written += len(piece)
+                    if written > length:
+                        raise TooLong
+                    await self._work(draft.write, piece)
+                if written < length:
+                    raise ShortBody
+                return Draft(name, await self._work(draft.finish))
+            finally:
+                await self._work(draft.close)
+        except BaseException:
+            await self.delete_temporary(name)
+            raise
 
-    async def get_capsule(self, name: str) -> bytes:
-        """A capsule's bytes. Raises StoreDamaged where there is none."""
-        return await self._work(self._capsule(name).read_bytes)
+    async def put_capsule(self, name: str, draft: Draft) -> None:
+        """Keep a draft under `name`, replacing what was there; durable on return."""
+        await self._work(self._put, self._capsule(name), self._root / TEMPORARY / _safe(draft.name))
+
+    async def get_capsule(self, name: str) -> tuple[int, AsyncGenerator[memoryview, None]]:
+        """A capsule's length and its bytes as `read` gives them, to be closed. Raises StoreDamaged."""
+        file = await self._open(self._capsule(name))
+        length = os.fstat(file).st_size
+        pieces = self._pieces(file, 0, length)
+        await anext(pieces)  # now closing it closes the file, whether or not anybody reads
+        return length, pieces
 
     async def delete_capsule(self, name: str) -> None:
         """Remove a capsule; fine where there is none."""
@@ -143,9 +204,34 @@ class DiskStore:
 
     def _entries(self) -> Iterator[StoredName]:
         for kind, folder in (("object", OBJECTS), ("capsule", CAPSULES)):
-            for shard in sorted(entry.name for entry in os.scandir(self._root / folder)):
+            with os.scandir(self._root / folder) as found:
+                shards = sorted(entry.name for entry in found if entry.is_dir(follow_symlinks=False))
+            for shard in shards:
                 yield from _entries_of(kind, self._root / folder / shard)
         yield from _entries_of("temporary", self._root / TEMPORARY)
+
+    # ---------------------------------------------------------------- reading
+
+    async def _open(self, path: Path) -> int:
+        """A descriptor to read from, which nobody loses on the way."""
+        opening = asyncio.ensure_future(self._work(open_to_read, path))
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            with contextlib.suppress(StoreFailed, StoreDamaged):
+                os.close(await opening)
+            raise
+
+    async def _pieces(self, file: int, start: int, stop: int) -> AsyncGenerator[memoryview, None]:
+        """An empty piece, then bytes [start, stop). Closes the file, in a thread: bytes may go with it."""
+        pieces = read(file, start, stop, self._buffers, self._work)
+        try:
+            yield memoryview(b"")
+            async for piece in pieces:
+                yield piece
+        finally:
+            await pieces.aclose()
+            await self._work(os.close, file)
 
     # ---------------------------------------------------------------- in threads
 
@@ -164,32 +250,48 @@ class DiskStore:
             kind = StoreFull if error.errno in FULL else StoreFailed
             raise kind(errno.errorcode.get(error.errno or 0, "unknown")) from None
 
-    def _make_folders(self) -> None:
-        for folder in (self._root, *(self._root / name for name in (OBJECTS, CAPSULES, TEMPORARY))):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        sync_folder(self._root)
-        for left in os.scandir(self._root / TEMPORARY):
-            os.unlink(left.path)  # noqa: PTH108  an entry of scandir, not a Path
-
-    def _put(self, path: Path, data: bytes) -> None:
-        temporary = self._root / TEMPORARY / secrets.token_hex(16)
+    def _begin(self) -> None:
+        make_durable_folder(self._root)
         try:
-            file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            try:
-                left = memoryview(data)
-                while left:
-                    left = left[os.write(file, left) :]
-                to_the_day(file)
-                os.fsync(file)
-            finally:
-                os.close(file)
-            if not path.parent.exists():
-                path.parent.mkdir(mode=0o700, exist_ok=True)
-                sync_folder(path.parent.parent)
-            temporary.rename(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+            self._lock = lock(self._root / LOCK)
+        except BlockingIOError:
+            raise StoreInUse("another process has this store") from None
+        for name in (OBJECTS, CAPSULES, TEMPORARY):
+            make_durable_folder(self._root / name)
+        with os.scandir(self._root / TEMPORARY) as lefts:
+            for left in lefts:
+                if not left.is_dir(follow_symlinks=False):
+                    os.unlink(left.path)  # noqa: PTH108  an entry of scandir, not a Path
+
+    def _identity(self) -> bytes | None:
+        try:
+            return unb64u((self._root / IDENTITY).read_text("ascii").strip())
+        except FileNotFoundError:
+            return None
+        except ValueError:
+            raise StoreDamaged("the identity of the store is not one") from None
+
+    def _identify(self, identity: bytes) -> None:
+        temporary = self._root / TEMPORARY / IDENTITY
+        with temporary.open("w", encoding="ascii") as file:
+            file.write(b64u(identity) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.rename(self._root / IDENTITY)
+        sync_folder(self._root)
+
+    def _shard(self, folder: Path) -> None:
+        """A folder of files, durable in the folder above it before anybody relies on what it holds."""
+        if folder not in self._durable:
+            make_durable_folder(folder)
+            folder_to_the_day(folder.parent)
+            self._durable.add(folder)
+
+    def _put(self, path: Path, draft: Path) -> None:
+        self._shard(path.parent)
+        draft.rename(path)
+        folder_to_the_day(path.parent)
+        folder_to_the_day(draft.parent)
         sync_folder(path.parent)
 
 
@@ -204,13 +306,16 @@ def _remove(path: Path) -> None:
         path.unlink()
     except FileNotFoundError:
         return
+    folder_to_the_day(path.parent)
     sync_folder(path.parent)
 
 
 def _entries_of(kind: str, folder: Path) -> Iterator[StoredName]:
-    for entry in os.scandir(folder):
-        with contextlib.suppress(FileNotFoundError):
-            yield StoredName(kind, entry.name, int(entry.stat().st_mtime) // DAY)
+    with os.scandir(folder) as found:
+        for entry in found:
+            with contextlib.suppress(FileNotFoundError):
+                day = int(entry.stat(follow_symlinks=False).st_mtime) // DAY
+                yield StoredName(kind, entry.name, day)
 
 
 def _next_batch(entries: Iterator[StoredName]) -> list[StoredName]:

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import errno
 import os
-import time
 from typing import TYPE_CHECKING, Final
 
-from consigne.protocol import DAY
+from consigne.server.folders import sync_folder
+from consigne.server.stores.quiet import folder_to_the_day, to_the_day
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,18 +45,19 @@ class PartFile:
 
     def close(self) -> None:
         """Let go of the file; what was not flushed may or may not be there after a crash."""
-        for file in (self._plain, self._direct):
-            if file >= 0:
-                os.close(file)
-        self._plain = self._direct = -1
+        try:
+            if self._plain >= 0:  # broken off or not, it tells no hour
+                to_the_day(self._plain)
+                if not self._settled:
+                    folder_to_the_day(self._path.parent)
+        finally:
+            for file in (self._plain, self._direct):
+                if file >= 0:
+                    os.close(file)
+            self._plain = self._direct = -1
 
     def _open(self) -> None:
-        try:
-            self._plain = os.open(self._path, WRITING | os.O_CREAT, 0o600)
-        except FileNotFoundError:
-            self._path.parent.mkdir(mode=0o700, exist_ok=True)
-            sync_folder(self._path.parent.parent)
-            self._plain = os.open(self._path, WRITING | os.O_CREAT, 0o600)
+        self._plain = os.open(self._path, WRITING | os.O_CREAT, 0o600)
         try:
             self._direct = os.open(self._path, WRITING | os.O_DIRECT)
         except OSError as error:
@@ -80,18 +81,3 @@ class PartFile:
         os.fdatasync(self._plain)
         if not self._settled:
             sync_folder(self._path.parent)
-
-
-def to_the_day(file: int) -> None:
-    """Set a file's times to the beginning of today (UTC): nobody needs to know the minute."""
-    day = int(time.time()) // DAY * DAY
-    os.utime(file, (day, day))
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the entries of a folder durable."""
-    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
