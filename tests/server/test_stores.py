@@ -526,3 +526,27 @@ def test_a_folder_above_that_may_not_be_opened(tmp_path: Path, monkeypatch: pyte
     folders.make_durable_folder(tmp_path / "given")
     with pytest.raises(PermissionError):
         folders.make_durable_folder(tmp_path / "new")
+
+
+def test_a_very_large_object_is_read_past_the_page_cache_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lowered to 1 MiB here: the same bytes, whole and in ragged ranges, the first time and after."""
+    monkeypatch.setattr("consigne.server.stores.content_reader.VERY_LARGE", MIB)
+    data = os.urandom(3 * MIB + 12_345)
+
+    async def body() -> AsyncIterator[bytes]:
+        yield data
+
+    async def story() -> None:
+        store = DiskStore(tmp_path)
+        await store.open()
+        try:
+            await store.write_part(bytes(32), 0, 8 * MIB, len(data), body())
+            for start, stop in [(0, MIB), (4096, 3 * MIB), (5, 70_000), (0, len(data)), (0, len(data))]:
+                pieces = [bytes(piece) async for piece in store.read(bytes(32), 8 * MIB, start, stop)]
+                assert b"".join(pieces) == data[start:stop]
+        finally:
+            await store.close()
+
+    asyncio.run(story())

@@ -35,7 +35,7 @@ from consigne.server.stores import (
     TooLong,
 )
 from consigne.server.stores.capsule_draft import CapsuleDraft
-from consigne.server.stores.content_reader import open_to_read, read
+from consigne.server.stores.content_reader import File, open_to_read, read
 from consigne.server.stores.part_file import PartFile
 from consigne.server.stores.quiet import folder_to_the_day
 
@@ -64,6 +64,8 @@ class DiskStore:
         self._buffers = Buffers()
         # Objects whose folder entry is durable, so that not every part flushes the folder.
         self._settled: dict[bytes, None] = {}
+        # Objects that were served to their end: who comes next finds them in the page cache.
+        self._served: dict[bytes, None] = {}
         self._durable: set[Path] = set()  # folders whose own entry is
         self._lock = -1
 
@@ -127,11 +129,15 @@ class DiskStore:
     ) -> AsyncGenerator[memoryview, None]:
         """Bytes [start, stop), each piece valid until the next is asked for. Raises StoreError."""
         del part_size  # here one object is one file
-        pieces = self._pieces(await self._open(self._object(object_id)), start, stop)
+        first = object_id not in self._served
+        file = await self._open(self._object(object_id), start, first=first)
+        pieces = self._pieces(file, start, stop)
         try:
             await anext(pieces)
             async for piece in pieces:
                 yield piece
+            if stop == file.size:
+                self._remember_served(object_id)
         finally:
             await pieces.aclose()
 
@@ -162,11 +168,10 @@ class DiskStore:
 
     async def get_capsule(self, name: str) -> tuple[int, AsyncGenerator[memoryview, None]]:
         """A capsule's length and its bytes as `read` gives them, to be closed. Raises StoreDamaged."""
-        file = await self._open(self._capsule(name))
-        length = os.fstat(file).st_size
-        pieces = self._pieces(file, 0, length)
+        file = await self._open(self._capsule(name), 0, first=False)
+        pieces = self._pieces(file, 0, file.size)
         await anext(pieces)  # now closing it closes the file, whether or not anybody reads
-        return length, pieces
+        return file.size, pieces
 
     async def delete_capsule(self, name: str) -> None:
         """Remove a capsule; fine where there is none."""
@@ -175,6 +180,7 @@ class DiskStore:
     async def delete_object(self, object_id: bytes) -> None:
         """Remove an object's file; fine where there is none."""
         self._settled.pop(object_id, None)
+        self._served.pop(object_id, None)
         await self._work(_remove, self._object(object_id))
 
     async def delete_temporary(self, name: str) -> None:
@@ -212,17 +218,22 @@ class DiskStore:
 
     # ---------------------------------------------------------------- reading
 
-    async def _open(self, path: Path) -> int:
-        """A descriptor to read from, which nobody loses on the way."""
-        opening = asyncio.ensure_future(self._work(open_to_read, path))
+    def _remember_served(self, object_id: bytes) -> None:
+        self._served[object_id] = None
+        if len(self._served) > REMEMBERED:
+            del self._served[next(iter(self._served))]
+
+    async def _open(self, path: Path, start: int, *, first: bool) -> File:
+        """A file to read from, which nobody loses on the way."""
+        opening = asyncio.ensure_future(self._work(open_to_read, path, start, first=first))
         try:
             return await asyncio.shield(opening)
         except asyncio.CancelledError:
             with contextlib.suppress(StoreFailed, StoreDamaged):
-                os.close(await opening)
+                os.close((await opening).descriptor)
             raise
 
-    async def _pieces(self, file: int, start: int, stop: int) -> AsyncGenerator[memoryview, None]:
+    async def _pieces(self, file: File, start: int, stop: int) -> AsyncGenerator[memoryview, None]:
         """An empty piece, then bytes [start, stop). Closes the file, in a thread: bytes may go with it."""
         pieces = read(file, start, stop, self._buffers, self._work)
         try:
@@ -231,7 +242,7 @@ class DiskStore:
                 yield piece
         finally:
             await pieces.aclose()
-            await self._work(os.close, file)
+            await self._work(os.close, file.descriptor)
 
     # ---------------------------------------------------------------- in threads
 
