@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 FETCHERS: Final = 3
 MIN_JOB: Final = 8 * MIB // SEGMENT_SIZE
-MAX_JOB: Final = 64 * MIB // SEGMENT_SIZE
+MAX_JOB: Final = 16 * MIB // SEGMENT_SIZE
 BLOCK: Final = 4 * MIB // SEGMENT_SIZE
 EMPTY_ANSWERS: Final = 3
 Run = tuple[int, int]  # first and last segment
