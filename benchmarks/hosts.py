@@ -23,6 +23,8 @@ from benchmarks.workspace import CHECKOUT, BenchError, Workspace
 CONSIGNE = CHECKOUT / ".venv" / "bin" / "consigne"
 START_SECONDS = 20
 STOP_SECONDS = 20
+SETTLE_SECONDS = 10
+RESTS_SECONDS = 0.3
 TICKS = os.sysconf("SC_CLK_TCK")
 
 # As Debian ships it (sendfile, tcp_nopush), without limits, logs and privileges.
@@ -77,6 +79,13 @@ class Host:
         """Let the peak begin anew at what is held now."""
         for pid in _family(self.pid):
             Path(f"/proc/{pid}/clear_refs").write_text("5", "ascii")
+
+    def settle(self) -> None:
+        """Wait until the host rests: what it still does after its answer is its own time."""
+        before, until = -1.0, time.monotonic() + SETTLE_SECONDS
+        while (now := self.cpu_seconds()) != before and time.monotonic() < until:
+            before = now
+            time.sleep(RESTS_SECONDS)
 
 
 def _family(pid: int) -> list[int]:

@@ -1,7 +1,9 @@
 """One timed run of one command, with what it cost client and host.
 
 Strategy: flush the disk first, so that nobody pays for the bytes of the one before;
-then let the stopwatch run the command, and read the host's counters around it.
+then let the stopwatch run the command, and read the host's counters around it. The host
+is given the time to come to rest, untimed: what it does after its answer (ours reads
+what was put) counts as its CPU, and is nobody else's burden.
 """
 
 import os
@@ -67,6 +69,7 @@ def timed(command: Command, host: Host, workspace: Workspace, *, sync: bool) -> 
         text=True,
         check=False,
     )
+    host.settle()
     host_cpu = host.cpu_seconds() - before
     if done.returncode != 0:
         reason = f"{command.stages[0][0]} failed: {done.stderr.strip()}"

@@ -40,6 +40,8 @@ class Store(Protocol):
         body: AsyncIterator[bytes | memoryview],
     ) -> None: ...
 
+    def warm(self, object_id: bytes) -> None: ...  # noqa: D102
+
     def read(  # noqa: D102
         self, object_id: bytes, part_size: int, start: int, stop: int
     ) -> AsyncIterator[bytes | memoryview]: ...

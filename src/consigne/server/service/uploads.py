@@ -80,6 +80,7 @@ class Uploads(Desk):
         state = await self.write(
             partial(self._complete, object_id=object_id, token=token, length=length, now=self.clock())
         )
+        self.store.warm(object_id)
         self.arrivals.tell(object_id)
         return state
 

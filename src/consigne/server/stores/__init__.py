@@ -28,6 +28,8 @@ What every store promises (tests/server/test_stores.py runs over all of them):
 9. No error text holds a path, an id or a name.
 10. One process has a store at a time: `open` of another is StoreInUse. It keeps one
    `identity`, which tells the catalog that speaks of it from any other.
+11. `warm` says that an object's readers may come soon. It returns at once, changes
+   nothing that anybody can ask for, and never raises.
 """
 
 from __future__ import annotations

@@ -38,6 +38,7 @@ from consigne.server.stores.capsule_draft import CapsuleDraft
 from consigne.server.stores.content_reader import File, open_to_read, read
 from consigne.server.stores.part_file import PartFile
 from consigne.server.stores.quiet import folder_to_the_day
+from consigne.server.stores.warming import Warmer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
@@ -62,6 +63,7 @@ class DiskStore:
         self._root = root
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="disk")
         self._buffers = Buffers()
+        self._warmer = Warmer()
         # Objects whose folder entry is durable, so that not every part flushes the folder.
         self._settled: dict[bytes, None] = {}
         # Objects that were served to their end: who comes next finds them in the page cache.
@@ -82,6 +84,7 @@ class DiskStore:
 
     async def close(self) -> None:
         """Wait for disk work under way. Idempotent."""
+        await asyncio.to_thread(self._warmer.close)
         await asyncio.to_thread(self._threads.shutdown)
         if self._lock >= 0:
             os.close(self._lock)
@@ -123,6 +126,10 @@ class DiskStore:
         self._settled[object_id] = None
         if len(self._settled) > REMEMBERED:
             del self._settled[next(iter(self._settled))]
+
+    def warm(self, object_id: bytes) -> None:
+        """Its readers may come soon: have it in the page cache, if there is room."""
+        self._warmer.warm(self._object(object_id))
 
     async def read(
         self, object_id: bytes, part_size: int, start: int, stop: int
