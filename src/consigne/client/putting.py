@@ -20,7 +20,7 @@ from consigne.client.journal import Journal
 from consigne.client.patience import Patience
 from consigne.client.progress import Meter
 from consigne.client.registering import Plan, PutOptions
-from consigne.client.sending import PartJournal, Sender, senders_for
+from consigne.client.sending import PartJournal, Sender, senders_for, turns_for
 from consigne.client.source import Collection, file_changed
 from consigne.errors import ConsigneError, GoneError
 from consigne.format.content import Layout
@@ -148,9 +148,10 @@ def _send(upload: Upload, tags: PartJournal, durable: frozenset[int], watcher: W
     missing = [part for part in range(upload.parts) if part not in durable]
     already = sum(upload.part_length(part) for part in durable)
     meter = Meter(upload.layout.ciphertext_length, already)
+    turn = turns_for(upload)
     crew: Crew[int] = Crew(
-        senders_for(upload.part_size, len(missing)),
-        lambda: Sender(upload, tags.commit, meter, Patience(meter, crew.stopped)),
+        senders_for(upload, len(missing)),
+        lambda: Sender(upload, tags.commit, meter, Patience(meter, crew.stopped), turn),
         lambda: watcher.look(meter),
     )
     crew.run(missing)

@@ -10,6 +10,8 @@ The buffer whose tags were compared is the buffer that is sent.
 from __future__ import annotations
 
 import struct
+import threading
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +22,7 @@ from consigne.protocol import MIB, SEGMENT_SIZE, part_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
     from consigne.client.journal import Journal
     from consigne.client.patience import Patience
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 
 MAX_SENDERS: Final = 4
 MAX_BUFFERS: Final = 64 * MIB
+SMALL_FILE: Final = MIB // 4
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,11 @@ class Upload:
     def parts(self) -> int:
         """How many parts the content has."""
         return part_count(self.layout.ciphertext_length, self.part_size)
+
+    @property
+    def of_small_files(self) -> bool:
+        """Whether opening its files costs more than reading them."""
+        return self.layout.ciphertext_length < SMALL_FILE * len(self.files)
 
     def part_length(self, part: int) -> int:
         """Bytes of one part: all are full but the last."""
@@ -90,13 +99,19 @@ class Sender:
     """One thread's tools. A worker of a `Crew` whose jobs are part numbers."""
 
     def __init__(
-        self, upload: Upload, commit: Callable[[int, bytes], None], meter: Meter, patience: Patience
+        self,
+        upload: Upload,
+        commit: Callable[[int, bytes], None],
+        meter: Meter,
+        patience: Patience,
+        turn: AbstractContextManager[object],
     ) -> None:
         self._upload = upload
         self._reader = PlainReader(upload.files)
         self._commit = commit
         self._meter = meter
         self._patience = patience
+        self._turn = turn
         self._plain = memoryview(bytearray(CAPACITY))
         self._sealed = memoryview(bytearray(min(upload.part_size, upload.layout.ciphertext_length)))
 
@@ -106,7 +121,8 @@ class Sender:
 
     def work(self, part: int) -> None:
         """Read, seal, write down, send."""
-        size, tags = self._seal(part)
+        with self._turn:
+            size, tags = self._seal(part)
         self._commit(part, tags)
         to = self._upload
         body = self._sealed[:size]
@@ -134,6 +150,16 @@ class Sender:
         return at, b"".join(tags)
 
 
-def senders_for(part_size: int, parts: int) -> int:
-    """How many threads send: as many as keep the host busy in bounded memory."""
-    return max(1, min(MAX_SENDERS, MAX_BUFFERS // part_size, parts))
+def senders_for(upload: Upload, parts: int) -> int:
+    """How many threads send `parts` parts: as many as keep the host busy in bounded memory."""
+    most = 2 if upload.of_small_files else MAX_SENDERS
+    return max(1, min(most, MAX_BUFFERS // upload.part_size, parts))
+
+
+def turns_for(upload: Upload) -> AbstractContextManager[object]:
+    """What to hold while reading.
+
+    Small files are opened by one thread while another sends: several would only take
+    the GIL from each other, three times at every file.
+    """
+    return threading.Lock() if upload.of_small_files else nullcontext()

@@ -18,7 +18,7 @@ from functools import lru_cache
 from itertools import accumulate
 from mimetypes import MimeTypes
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from consigne.errors import LocalError
 from consigne.format import paths as path_rules
@@ -42,8 +42,7 @@ _KINDS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class SourceFile:
+class SourceFile(NamedTuple):
     """A file here, and what it is called there. `identity`: size, mtime, ctime, inode."""
 
     local: str
@@ -192,7 +191,7 @@ def _add(local: str, name: str, status: os.stat_result, found: Collection) -> No
         kind = next((kind for test, kind in _KINDS if test(status.st_mode)), "special file")
         found.skipped.append((local, kind))
         return
-    modified = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(max(0, status.st_mtime_ns // 10**9)))
+    modified = _instant(status.st_mtime_ns // 10**9)
     entry = FileEntry(name, status.st_size, _type_of(os.path.splitext(name)[1].lower()), modified)
     _add_if_allowed(local, entry, identity_of(status), found)
 
@@ -203,6 +202,11 @@ def _add_if_allowed(local: str, entry: FileEntry, identity: Identity, found: Col
         found.files.append(SourceFile(local, entry, identity))
     else:
         found.refused.append((local, reason))
+
+
+@lru_cache(maxsize=1024)  # what was written together has the same second
+def _instant(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(max(0, seconds)))
 
 
 @lru_cache(maxsize=1024)

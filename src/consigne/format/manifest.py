@@ -10,7 +10,7 @@ from __future__ import annotations
 import hmac
 import re
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from consigne.errors import AuthenticityError, ConsigneError
 from consigne.format import keys, paths, strict_json
@@ -27,8 +27,7 @@ _INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z\Z", r
 _LINK_NUMBER: Final = re.compile(r"(0|[1-9][0-9]{0,18})\Z", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class FileEntry:
+class FileEntry(NamedTuple):  # a tuple: a share has up to a million of them
     """One file (or, with a final `/` in `path`, one folder without files)."""
 
     path: str
