@@ -22,6 +22,7 @@ from consigne.format.link import parse_link
 from consigne.version import __version__
 from tests.processes import Host, User
 from tests.proxy import Proxy
+from tests.searching import find
 
 NAME = "Schlüsselbund-für-Quelle.docx"
 FOLDER = "Geheimordner-7731"
@@ -29,21 +30,6 @@ NOTE = "Treffpunkt: Gare de Lyon, Gleis 9"
 PASSWORD = "korrektes Pferd Batterie"
 SIZE = 1_234_567
 MARK = b"THIS-IS-THE-PLAINTEXT-OF-THE-FILE-"
-
-
-def encodings(secret: bytes) -> list[bytes]:
-    """The bytes as they are, and as they would look written down."""
-    forms = [secret, secret.hex().encode(), secret.hex().upper().encode(), secret[::-1]]
-    for offset in range(3):
-        # base64 of the bytes inside something longer: whatever comes before shifts them.
-        core = base64.b64encode(bytes(offset) + secret)[(offset * 8 + 5) // 6 :][: len(secret) * 4 // 3 - 2]
-        forms += [core, core.translate(bytes.maketrans(b"+/", b"-_"))]
-    forms.append(urllib.parse.quote_from_bytes(secret).encode())
-    try:
-        text = secret.decode("utf-8")
-    except UnicodeDecodeError:
-        return forms
-    return [*forms, text.encode("utf-16-le"), text.encode("utf-16-be"), json.dumps(text)[1:-1].encode()]
 
 
 def secrets_of(link: str, manage: str) -> dict[str, bytes]:
@@ -75,10 +61,6 @@ def tokens_of(link: str, manage: str) -> dict[str, bytes]:
     owner = keys.Owner(parse_link(manage).fragment.secret)
     reader = keys.reader(parse_link(link).fragment.secret, PASSWORD)
     return {"owner token": owner.token, "read token": reader.token}
-
-
-def find(hay: bytes, needles: dict[str, bytes]) -> list[str]:
-    return [name for name, needle in needles.items() if any(form in hay for form in encodings(needle))]
 
 
 @pytest.fixture(scope="module")
