@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,5 +41,8 @@ def catalog_values(catalog: Path) -> Iterator[Value]:
 
 def files(data: Path) -> dict[str, bytes]:
     """Every file under the data folder, by its path there."""
-    found = sorted(path for path in data.rglob("*") if path.is_file())
-    return {str(path.relative_to(data)): path.read_bytes() for path in found}
+    found = {}
+    for path in sorted(path for path in data.rglob("*") if path.is_file()):
+        with suppress(FileNotFoundError):  # a host that runs may delete one meanwhile
+            found[str(path.relative_to(data))] = path.read_bytes()
+    return found

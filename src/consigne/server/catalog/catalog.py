@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from consigne.errors import LocalError
 from consigne.server.catalog import CatalogFailed, connecting
-from consigne.server.catalog.migrating import known_migrations, migrate
+from consigne.server.catalog.migrating import drop_backups, known_migrations, migrate
 from consigne.server.catalog.reserve import Reserve
 from consigne.server.catalog.transaction import Transaction, typed
 from consigne.server.catalog.writer import Writer
@@ -82,6 +82,10 @@ class Catalog:
         if self._writer is None:
             raise CatalogFailed("the catalog is closed")
         await self._writer.submit_upkeep(_tidy)
+
+    async def drop_backups(self, last_day: int) -> None:
+        """Delete copies that were made before migrations on `last_day` (days since 1970) or earlier."""
+        await asyncio.to_thread(drop_backups, self._file, last_day)
 
     async def free(self) -> int:
         """Bytes that this process may still write where the catalog lies. Raises CatalogFailed."""

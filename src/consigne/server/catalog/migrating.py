@@ -2,6 +2,7 @@
 
 `migrations/000N_name.sql` are applied in order and noted in `applied`. Before a
 catalog that holds something is changed, it is copied to `<catalog>.before-000N`.
+The copy holds what is removed from then on, so it does not stay (docs/decisions/0033).
 A catalog that a newer version wrote is refused by name, never guessed at.
 """
 
@@ -9,17 +10,19 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from importlib import resources
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from consigne.errors import UsageError
+from consigne.protocol import DAY
 from consigne.server.catalog import connecting
 from consigne.server.folders import sync_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+BACKUP: Final = ".before-"
 APPLIED: Final = "CREATE TABLE IF NOT EXISTS applied (version BIGINT NOT NULL PRIMARY KEY) {unordered}"
 
 
@@ -63,7 +66,7 @@ def migrate(connection: sqlite3.Connection, file: Path, migrations: list[Migrati
     for migration in migrations:
         if migration.version > present:
             if present > 0:
-                back_up(connection, file.with_name(f"{file.name}.before-{migration.version:04d}"))
+                back_up(connection, file.with_name(f"{file.name}{BACKUP}{migration.version:04d}"))
             _apply(connection, migration)
 
 
@@ -105,3 +108,14 @@ def back_up(connection: sqlite3.Connection, target: Path) -> None:
     finally:
         partial.unlink(missing_ok=True)
     sync_folder(target.parent)
+
+
+def drop_backups(file: Path, last_day: int) -> None:
+    """Delete copies from `last_day` (days since 1970) or before, whole or left by a crash.
+
+    What fails to go is tried again the next time.
+    """
+    with suppress(OSError):
+        for copy in file.parent.iterdir():
+            if copy.name.startswith(file.name + BACKUP) and copy.stat().st_mtime // DAY <= last_day:
+                copy.unlink()

@@ -65,6 +65,7 @@ class Sweeping(Desk):
                 await self._sweep_tickets(report)
                 await self._sweep_store(report)
             finally:
+                await self.catalog.drop_backups(days.day_of(self.clock()) - LEFT_FOR)
                 await self.tidy()
                 await self.catalog.keep_reserve()
             return report
