@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 from tests.hosts import Running
 
 BIG = 3 * 1024 * 1024
+HUGE = 32 * 1024 * 1024  # more than a kernel holds for a connection
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -25,7 +26,7 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
         more = message["more_body"]
     if scope["path"] == "/wait":
         await asyncio.sleep(0.5)
-    size = BIG if scope["path"].startswith("/big") else 0
+    size = {"/big": BIG, "/big/short": BIG, "/huge": HUGE}.get(scope["path"], 0)
     body = json.dumps([scope["method"], scope["path"], count, total]).encode()
     headers = [(b"content-length", b"%d" % (size or len(body)))]
     await send({"type": "http.response.start", "status": 200, "headers": headers})

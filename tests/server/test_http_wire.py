@@ -349,6 +349,20 @@ def test_a_slow_reader_that_moves_is_served() -> None:
             time.sleep(0.05)
 
 
+@pytest.mark.slow
+def test_what_the_kernel_holds_is_not_taken_for_standing_still() -> None:
+    """It holds megabytes for a reader, and takes more only when a third of that went: whoever
+    reads twice as fast as he must is served, though the host's own buffer does not move."""
+    with app_in_thread(app, body_timeout=1.0, body_min_rate=100_000) as host, Peer(host) as peer:
+        peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32_768)
+        peer.send(b"GET /huge HTTP/1.1\r\nHost: a\r\n\r\n")
+        until = time.monotonic() + 2.5
+        while time.monotonic() < until:
+            assert peer.socket.recv(10_000)
+            time.sleep(0.04)
+            assert host.hub._connections, "it was sent away"
+
+
 def test_a_thousand_idle_connections_stop_nobody() -> None:
     with app_in_thread(app, connections=1100, head_timeout=20.0) as host, ExitStack() as stack:
         for _ in range(1000):

@@ -25,7 +25,7 @@ from consigne.protocol import MAX_JSON, MIB
 from consigne.server.api import problems
 from consigne.server.http import head as heads
 from consigne.server.http.exchange import Exchange
-from consigne.server.http.watch import Watch
+from consigne.server.http.watch import Watch, held_by_kernel
 from consigne.server.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -306,7 +306,10 @@ class Connection(asyncio.BufferedProtocol):
             self._timer = None
 
     def _unsent(self) -> int:
-        return self._transport.get_write_buffer_size() if self._transport is not None else 0
+        """Bytes that the peer has not taken: our own, and those that the kernel holds for it."""
+        if self._transport is None:
+            return 0
+        return self._transport.get_write_buffer_size() + held_by_kernel(self._transport)
 
     def _time_is_up(self) -> None:
         self._timer = None
