@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import secrets
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -25,6 +26,7 @@ from consigne.format.link import parse_link
 from tests.hosts import CAPSULE, Owner, Running, ask, host_in_thread
 from tests.processes import Host, User
 from tests.server.lodging import Clock
+from tests.server.peers import Peer
 
 DATA = secrets.token_bytes(1000)
 
@@ -118,6 +120,23 @@ def test_attack_23_no_id_without_what_it_follows_from(host: Running) -> None:
     for name in ("commitment", "owner_hash"):
         theirs = {**owner.new(len(DATA)), name: thief.new(len(DATA))[name]}
         assert ask(host.port, "POST", protocol.OBJECTS, body=theirs).code == "id-mismatch"
+
+
+def test_attack_23_nobody_begins_anew_under_a_part_that_is_coming_in(tmp_path: Path, host: Running) -> None:
+    """Removed before its first part was whole: the part must not become one of a second object."""
+    assert host.service is not None
+    owner, data = Owner(host.port), secrets.token_bytes(200_000)
+    owner.begin(len(data))
+    head = f"PUT {protocol.part_route(owner.id, 0)} HTTP/1.1\r\nHost: a\r\nContent-Length: {len(data)}\r\n"
+    bearer = f"Authorization: Bearer {protocol.b64u(owner.token)}\r\n\r\n"
+    with Peer(host) as sender:
+        sender.send((head + bearer).encode() + data[:150_000])
+        while not host.service.receiving.bytes:
+            time.sleep(0.01)
+        assert ask(host.port, "DELETE", protocol.object_route(owner.id), owner.token).status == 204
+        assert owner.begin(len(data)).code == "gone"
+        assert sender.send(data[150_000:]).answer()[0] == 410
+    assert not list((tmp_path / "store/objects").rglob(protocol.b64u(owner.id)))
 
 
 @pytest.mark.slow

@@ -121,10 +121,8 @@ def test_attack_26_two_uploads_of_one_person_share_nothing(tmp_path: Path) -> No
         for column in one:
             common = one[column] & other.get(column, set()) - {None}
             assert not common or column in EQUAL, f"{column} joins two uploads"
-            for value in common:
-                assert int(str(value)) % ROUNDED.get(column, 1) == 0, (
-                    f"{column} tells more than a day or an hour"
-                )
+            for value in one[column] - {None} if column in ROUNDED else ():
+                assert int(str(value)) % ROUNDED[column] == 0, f"{column} tells more than a day or an hour"
         # No value of one upload stands in any column of the other, or hides in a longer one.
         secret = {column: [v for v in values if isinstance(v, bytes)] for column, values in one.items()}
         theirs = [v for values in other.values() for v in values if isinstance(v, bytes)]

@@ -250,25 +250,33 @@ def held_open(folder: Path) -> list[str]:
     return found
 
 
+def wait_until_stuck(host: Running) -> None:
+    """Until the kernel takes no more: the host waits for the peer in the middle of a piece."""
+    before: set[int] = set()
+    while not (waiting := {each._unsent() for each in host.hub._connections} - {0}) or waiting != before:
+        before = waiting
+        time.sleep(0.1)
+
+
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc to see open files")
 def test_attack_27_nobody_keeps_a_removed_object_by_reading_it_slowly(tmp_path: Path) -> None:
-    """A byte now and then is no reading: under the least rate the answer ends, and the file with it."""
-    with host_in_thread(tmp_path, body_timeout=0.3, body_min_rate=10_000) as host, socket.socket() as slow:
-        owner, size = Owner(host.port), 4 * protocol.MIB
-        owner.put(secrets.token_bytes(size))
+    """Under the least rate the answer ends, and the file with it: bytes now and then are no reading."""
+    with host_in_thread(tmp_path, body_timeout=1.0, body_min_rate=60_000) as host, socket.socket() as slow:
+        owner = Owner(host.port).put(secrets.token_bytes(16 * protocol.MIB))  # more than a kernel holds
         slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         slow.settimeout(10)
         slow.connect(("127.0.0.1", host.port))
         head = f"GET {protocol.content_route(owner.id)} HTTP/1.1\r\nHost: a\r\n"
         slow.sendall(f"{head}Authorization: Bearer {protocol.b64u(owner.ticket())}\r\n\r\n".encode())
         assert slow.recv(1000)
+        wait_until_stuck(host)
         assert ask(host.port, "DELETE", protocol.object_route(owner.id), owner.token).status == 204
         assert held_open(tmp_path), "he has it, for now"
         over = threading.Event()
 
         def trickle() -> None:
             with suppress(OSError):
-                while not over.wait(0.1) and slow.recv(1):
+                while not over.wait(0.1) and slow.recv(1500):
                     pass
 
         thread = threading.Thread(target=trickle)

@@ -38,7 +38,7 @@ from tests.hosts import CAPSULE, Answer, Owner, Running, ask, host_in_thread
 
 MINUTES = float(os.environ.get("CONSIGNE_TEST_MINUTES", "0"))
 SECONDS = 60 * MINUTES or 8
-PEOPLE = 5
+PEOPLE = 8
 HOUR = 3600
 ENDED = (403, 404, 410)  # a ticket goes with its link, an object that held nothing leaves no mark
 UNFINISHED_DAYS = Settings().unfinished_days
@@ -53,12 +53,13 @@ class Calendar:
 
     def __init__(self) -> None:
         self._start, self._since = 5000.0 * DAY, time.monotonic()
+        self.over = threading.Event()  # from then on nobody waits
 
     def __call__(self) -> float:
         return self._start + (time.monotonic() - self._since) * self.PACE
 
     def wait(self, seconds: float) -> None:
-        time.sleep(seconds / self.PACE)
+        self.over.wait(seconds / self.PACE)
 
     def skip(self, seconds: float) -> None:
         self._start += seconds
@@ -78,7 +79,7 @@ class Life:
 
     def __init__(self, port: int, calendar: Calendar, chance: random.Random, counts: Counter[str]) -> None:
         self.owner, self.calendar, self.chance, self.counts = Owner(port), calendar, chance, counts
-        self.lifetime = chance.choice([6 * HOUR, DAY, 3 * DAY, 8 * DAY])
+        self.lifetime = chance.choice([6 * HOUR, DAY, 2 * DAY, 5 * DAY])
         large = chance.random() < 0.1
         self.data = chance.randbytes(protocol.PART_SIZES[0] + 4321 if large else chance.randint(1, 60_000))
         self.capsule = CAPSULE
@@ -212,8 +213,8 @@ class Life:
     # ---------------------------------------------------------------- end
 
     def pause(self, most_hours: float) -> None:
-        if self.chance.random() < 0.4:
-            self.calendar.wait(self.chance.uniform(0, most_hours) * HOUR)
+        """Most often a short one."""
+        self.calendar.wait(self.chance.random() ** 4 * most_hours * HOUR)
 
     def end(self) -> None:
         """Removed, or waited for until it has expired: then there is nothing for anybody."""
@@ -223,8 +224,10 @@ class Life:
             self.counts["removed"] += 1
         else:
             self.calendar.wait(max(0.0, self.surely_over - self.calendar()) + 60)
+            if self.calendar() < self.surely_over:
+                return
             self.counts["expired"] += 1
-        self.surely_over = 0.0
+        self.surely_until = self.surely_over = 0.0
         link, state = protocol.link_route(self.owner.link), protocol.object_route(self.owner.id)
         assert ask(self.owner.port, "GET", link, self.owner.reader).status == 410
         assert ask(self.owner.port, "GET", state, self.owner.token).status == 410
@@ -249,12 +252,10 @@ def live(life: Life) -> None:
         return
 
 
-def person(
-    port: int, calendar: Calendar, number: int, over: threading.Event
-) -> tuple[list[Life], Counter[str]]:
+def person(port: int, calendar: Calendar, number: int) -> tuple[list[Life], Counter[str]]:
     chance, counts = random.Random(f"{SEED} {number}"), Counter[str]()
     lives: list[Life] = []
-    while not over.is_set():
+    while not calendar.over.is_set():
         lives = [each for each in lives if each.calendar() < each.surely_over]
         lives.append(Life(port, calendar, chance, counts))
         counts["objects"] += 1
@@ -272,21 +273,21 @@ def sweep_without_rest(host: Running, over: threading.Event) -> int:
 
 
 def test_attack_39_nothing_that_lives_is_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    calendar, over = Calendar(), threading.Event()
+    calendar = Calendar()
     monkeypatch.setattr(quiet, "_today", calendar.today)
     counts: Counter[str] = Counter()
     with host_in_thread(tmp_path) as host, ThreadPoolExecutor(PEOPLE + 1) as crowd:
         assert host.service is not None
         host.service.clock = calendar
         began = calendar()
-        people = [crowd.submit(person, host.port, calendar, number, over) for number in range(PEOPLE)]
-        sweeps = crowd.submit(sweep_without_rest, host, over)
+        people = [crowd.submit(person, host.port, calendar, number) for number in range(PEOPLE)]
+        sweeps = crowd.submit(sweep_without_rest, host, calendar.over)
         try:
             until = time.monotonic() + SECONDS
             while time.monotonic() < until and not any(each.done() for each in (*people, sweeps)):
                 time.sleep(0.05)
         finally:
-            over.set()
+            calendar.over.set()
         survivors: list[Life] = []
         for each in people:
             lives, done = each.result(60)
@@ -300,7 +301,7 @@ def test_attack_39_nothing_that_lives_is_swept(tmp_path: Path, monkeypatch: pyte
         host.do(host.service.sweep())
         assert_nothing_is_left(tmp_path)
     for what in ("answers, surely alive", "parts", "downloads", "removed", "sweeps", "days"):
-        assert counts[what] > 1, (what, counts)
+        assert counts[what], (what, counts)
     report("sweep beside uploads and downloads", **{name.replace(" ", "_"): n for name, n in counts.items()})
 
 
