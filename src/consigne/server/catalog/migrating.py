@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from consigne.errors import UsageError
 from consigne.protocol import DAY
-from consigne.server.catalog import connecting
+from consigne.server.catalog import connecting, gone
+from consigne.server.catalog.transaction import Transaction
 from consigne.server.folders import sync_folder
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def migrate(connection: sqlite3.Connection, file: Path, migrations: list[Migrati
         )
     for migration in migrations:
         if migration.version > present:
-            if present > 0:
+            if present > 0 and not gone.is_fresh(Transaction(connection)):
                 back_up(connection, file.with_name(f"{file.name}{BACKUP}{migration.version:04d}"))
             _apply(connection, migration)
 
@@ -96,8 +97,12 @@ def _apply(connection: sqlite3.Connection, migration: Migration) -> None:
 
 
 def back_up(connection: sqlite3.Connection, target: Path) -> None:
-    """Copy the catalog to `target`, durable and whole or not there at all."""
-    partial = target.with_name(f"{target.name}.partial-{os.getpid()}")
+    """Copy the catalog to `target`, durable and whole or not there at all.
+
+    What a copy left that was killed goes first: it holds rows, and nobody else would ever delete it.
+    """
+    partial = target.with_name(f"{target.name}.partial")
+    _remove(partial)
     connecting.create_private(partial)
     try:
         with closing(sqlite3.connect(partial)) as copy:
@@ -106,7 +111,7 @@ def back_up(connection: sqlite3.Connection, target: Path) -> None:
             os.fsync(written.fileno())
         partial.replace(target)
     finally:
-        partial.unlink(missing_ok=True)
+        _remove(partial)
     sync_folder(target.parent)
 
 
@@ -119,3 +124,9 @@ def drop_backups(file: Path, last_day: int) -> None:
         for copy in file.parent.iterdir():
             if copy.name.startswith(file.name + BACKUP) and copy.stat().st_mtime // DAY <= last_day:
                 copy.unlink()
+
+
+def _remove(partial: Path) -> None:
+    """A copy that is not whole, with what SQLite keeps beside it."""
+    for beside in ("", "-journal", "-wal", "-shm"):
+        partial.with_name(partial.name + beside).unlink(missing_ok=True)

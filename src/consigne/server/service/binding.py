@@ -23,16 +23,23 @@ if TYPE_CHECKING:
 async def bind(catalog: Catalog, store: Store) -> None:
     """Make sure that the two belong together; new ones do from now on.
 
-    The row comes first: after a crash between the two, the store has no id yet and the
-    catalog has never known an object. Raises LocalError `store-foreign`, StoreError,
-    CatalogError.
+    New ones: the row comes first, since a catalog that never knew an object and has no
+    id of its own may take no store that has one. A catalog from before there were ids:
+    the store comes first, and the row takes on what the store says. So whichever of the
+    two a crash left alone finds its other half. Raises LocalError `store-foreign`,
+    StoreError, CatalogError.
     """
     expected, found = await catalog.read(identity.find), await store.identity()
-    if expected is None and found is None:
-        expected = secrets.token_bytes(protocol.ID_SIZE)
-        await catalog.write(partial(identity.keep, store_id=expected))
-        await store.identify(expected)
-    elif found is None and expected is not None and await catalog.read(gone.is_fresh):
+    fresh = await catalog.read(gone.is_fresh)
+    if expected is None and not fresh:
+        if found is None:
+            found = secrets.token_bytes(protocol.ID_SIZE)
+            await store.identify(found)
+        await catalog.write(partial(identity.keep, store_id=found))
+    elif found is None and fresh:
+        if expected is None:
+            expected = secrets.token_bytes(protocol.ID_SIZE)
+            await catalog.write(partial(identity.keep, store_id=expected))
         await store.identify(expected)
     elif expected != found:
         raise LocalError(
