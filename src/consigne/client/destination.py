@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from consigne.format.manifest import FileEntry, Manifest
 
 MAX_DEPTH: Final = 1000
+OURS: Final = ".consigne-"  # what is called so in a target folder belongs to a get under way
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +76,13 @@ class Destination:
 
     def __init__(self, folder: Path, name: str, placed: Sequence[Placed], *, force: bool) -> None:
         self._folder = folder
-        self._partial = folder / f".consigne-{name}.partial"
+        self._partial = folder / f"{OURS}{name}.partial"
         self._force = force
         self._placed = placed
         self._names: dict[str, str] | None = None
         self._folder_is_new = not folder.exists()
         self._handle = -1
+        self._is_ours = False
 
     @property
     def renamed(self) -> list[tuple[str, str]]:
@@ -150,6 +152,7 @@ class Destination:
 
     def _make_partial(self) -> None:
         """Raises LocalError `folder-unsafe`, `journal-busy`."""
+        self._is_ours = False
         self._partial.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = os.lstat(self._partial)
         if not stat.S_ISDIR(status.st_mode) or (hasattr(os, "geteuid") and status.st_uid != os.geteuid()):
@@ -158,8 +161,11 @@ class Destination:
                 f"{show(str(self._partial))} is in the way, and it is not ours.",
                 hint="Remove it, or choose another folder with -o.",
             )
-        if os.name == "nt":  # folders cannot be opened there
-            return
+        if os.name != "nt":  # folders cannot be opened there
+            self._lock_partial()
+        self._is_ours = True
+
+    def _lock_partial(self) -> None:
         if self._handle >= 0:
             os.close(self._handle)
         self._handle = os.open(self._partial, os.O_RDONLY | os.O_CLOEXEC)
@@ -215,8 +221,8 @@ class Destination:
         return [self._folder / name for name in self._tops()]
 
     def abandon(self) -> None:
-        """Delete what was written: it cannot be used."""
-        if self.exists:
+        """Delete what was written: it cannot be used. What another get holds is left alone."""
+        if self._is_ours and self.exists:
             shutil.rmtree(self._partial, ignore_errors=True)
         if self._folder_is_new:
             with suppress(OSError):
@@ -231,10 +237,10 @@ class Destination:
             make_folders(f"{self._partial}/{name}")
 
     def _refuse_existing(self) -> None:
-        if self._force:
-            return
+        """With force too where a share would write into what a get keeps here, its own or another's."""
         for top in self._tops():
-            if os.path.lexists(self._folder / top):
+            in_the_way = not self._force or top.casefold().startswith(OURS)
+            if in_the_way and os.path.lexists(self._folder / top):
                 raise _in_the_way(self._folder / top)
 
     def _tops(self) -> list[str]:

@@ -86,8 +86,8 @@ def _gather(
 ) -> None:
     """Bring everything into the partial folder, authentic and complete."""
     done = _remembered_segments(opened.manifest.layout, journal, destination)
-    destination.prepare(resume=done.count > 0)
     try:
+        destination.prepare(resume=done.count > 0)
         download = _start(remote, opened, journal)
         _fetch(download, destination, wanted, journal, done, watcher)
     except BaseException as failure:
