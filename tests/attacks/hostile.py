@@ -8,10 +8,15 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,18 +28,27 @@ from consigne.format import capsule, content, keys
 from consigne.format.link import Fragment, Kind, Link
 from consigne.protocol import SEGMENT_SIZE, b64u
 from tests import hosts
-from tests.cli.shell import Shell
-from tests.processes import Host
+from tests.cli.shell import Done, Shell
+from tests.processes import CONSIGNE, Host
 from tests.proxy import Exchange, Fault, Proxy
 
 SEED = int(os.environ.get("CONSIGNE_TEST_SEED", "20170120"))
+EVERY = os.environ.get("CONSIGNE_TEST_ATTACKS") == "all"
+SAMPLE = 4
 Plan = Callable[[int, Exchange], Fault | None]
 Wanted = Callable[[Exchange], bool]
 
 
 def sampled(names: Iterable[Any], *fast: object) -> list[Any]:
-    """All of a family for `parametrize`; those that are not named here only where slow tests run."""
-    return [name if name in fast else pytest.param(name, marks=pytest.mark.slow) for name in names]
+    """A family for `parametrize`: what is named here always, of the others a few where slow tests run.
+
+    All of them with `CONSIGNE_TEST_ATTACKS=all`; the seed chooses the few.
+    """
+    family = list(names)
+    others = [name for name in family if name not in fast]
+    few = others if EVERY else random.Random(SEED).sample(others, min(SAMPLE, len(others)))
+    chosen = [name for name in family if name in fast or name in few]
+    return [name if name in fast else pytest.param(name, marks=pytest.mark.slow) for name in chosen]
 
 
 # ---------------------------------------------------------------- an uploader
@@ -192,6 +206,38 @@ def read_all_over(link: str, plain: bytes, password: str | None = None) -> dict[
             except AuthenticityError as error:
                 refused[error.segment] = error.code
     return refused
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a command took: seconds, and bytes of memory at its peak."""
+
+    done: Done
+    seconds: float
+    memory: int
+
+
+# A small process between: what a child has at its peak includes what its parent was when it forked.
+WEIGH = """
+import os, subprocess, sys
+child = subprocess.Popen(sys.argv[2:])
+_, status, usage = os.wait4(child.pid, 0)
+open(sys.argv[1], "w").write(str(usage.ru_maxrss))
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
+
+def cost_of(shell: Shell, *words: str | Path) -> Cost:
+    """Run a command to its end, and look at what the system says of it."""
+    began, weight = time.monotonic(), shell.here.parent / "weight"
+    command = [sys.executable, "-c", WEIGH, str(weight), CONSIGNE, *map(str, words)]
+    ran = subprocess.run(
+        command, cwd=shell.here, env=shell.environment, capture_output=True, timeout=200, check=False
+    )
+    done = Done(ran.returncode, ran.stdout, ran.stderr.decode())
+    assert "Traceback" not in done.err
+    unit = 1 if sys.platform == "darwin" else 1024
+    return Cost(done, time.monotonic() - began, int(weight.read_text()) * unit)
 
 
 def password(shell: Shell, text: str) -> tuple[str, str]:

@@ -17,7 +17,8 @@ MAX_DEPTH: Final = 16
 MAX_CONTAINERS: Final = 1_100_000  # objects and arrays in all: a million files and some
 MAX_NUMBER: Final = 2**53 - 1
 _NUMBER: Final = re.compile(r"(0|[1-9][0-9]{0,15})\Z", re.ASCII)
-_STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+# Possessive, and to the end where a text has no end: in time and memory of one pass, whatever is in it.
+_STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+\\?(?:"|\Z)', re.DOTALL)
 _SURROGATE_ESCAPE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
 
