@@ -22,7 +22,7 @@ from consigne.client.progress import Meter
 from consigne.client.registering import Plan, PutOptions
 from consigne.client.sending import PartJournal, Sender, senders_for, turns_for
 from consigne.client.source import Collection, file_changed
-from consigne.errors import ConsigneError, GoneError
+from consigne.errors import ConsigneError, GoneError, LocalError
 from consigne.format.content import Layout
 from consigne.protocol import b64u, part_size_for
 
@@ -70,8 +70,13 @@ def put(
         result = _put_result(remote, plan, found, state)
         on_link(result)
         upload = registering.upload_of(remote, plan, layout, found.files, state["part_size"])
-        _send(upload, PartJournal(journal), registering.durable_parts(state), watcher)
-        _check_unchanged(upload, found, journal)
+        try:
+            _send(upload, PartJournal(journal), registering.durable_parts(state), watcher)
+            _check_unchanged(found)
+        except LocalError as error:
+            if error.code == "file-changed":
+                _take_back(upload, journal)
+            raise
         state = _complete(upload)
         if receipt:
             keep_receipt(result, found)
@@ -157,14 +162,18 @@ def _send(upload: Upload, tags: PartJournal, durable: frozenset[int], watcher: W
     crew.run(missing)
 
 
-def _check_unchanged(upload: Upload, found: Collection, journal: Journal) -> None:
+def _check_unchanged(found: Collection) -> None:
     """Never a mixed file: what changed while it was read fails before it is complete."""
     changed = found.changed()
     if changed is not None:
-        journal.discard()
-        with suppress(ConsigneError):
-            upload.remote.remove(upload.object_id, upload.owner_token, Patience(seconds=0, tries=0))
         raise file_changed(changed)
+
+
+def _take_back(upload: Upload, journal: Journal) -> None:
+    """What was begun with other files can never be completed: its link shall not wait for it."""
+    journal.discard()
+    with suppress(ConsigneError):
+        upload.remote.remove(upload.object_id, upload.owner_token, Patience(seconds=0, tries=0))
 
 
 def _put_result(remote: Remote, plan: Plan, found: Collection, state: protocol.ObjectState) -> PutResult:

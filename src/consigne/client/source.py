@@ -232,8 +232,8 @@ class PlainReader:
     def fill(self, offset: int, view: memoryview) -> None:
         """Plaintext [offset, offset + len(view)) into `view`; zero bytes after the last file.
 
-        Raises LocalError `file-changed` when a file is shorter than it was found,
-        `file-unreadable` when it cannot be read.
+        Raises LocalError `file-changed` when a file is shorter than it was found or another
+        has taken its place, `file-unreadable` when it cannot be read.
         """
         done = 0
         for index, start, count in self._extents(offset, len(view)):
@@ -268,8 +268,12 @@ class PlainReader:
     def _handle(self, index: int) -> int:
         if self._index != index:
             self.close()
-            self._open = os.open(self._files[index].local, _READING)
+            file = self._files[index]
+            self._open = os.open(file.local, _READING)
             self._index, self._at = index, 0
+            # Before a byte is sent: a folder on the way may lead to somebody else's file by now.
+            if identity_of(os.fstat(self._open)) != file.identity:
+                raise file_changed(file.local)
         return self._open
 
 
