@@ -206,6 +206,20 @@ def test_attack_17_as_deep_and_as_long_as_the_format_allows(shell: Shell, upload
         shell.must("ls", link)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("depth", [900, 996])
+def test_attack_17_what_is_deep_goes_again(shell: Shell, uploader: Uploader, depth: int) -> None:
+    """A share that does not authenticate leaves nothing, however deep it made us dig."""
+    path = "/".join("d" * depth) + "/f"
+    sealed = bytearray(uploader.seal(b"hostile"))
+    sealed[-1] ^= 1
+    uploader.put(bytes(sealed))
+    link = uploader.link(uploader.manifest((path, 7)))
+    code, name = (5, "content-tampered") if depth <= 900 else (7, "path-refused")
+    shell.fails(code, name, "get", link, "-o", "target")
+    assert not (shell.here / "target").exists()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no terminal there in tests")
 def test_attack_17_a_note_and_a_type_move_no_cursor(shell: Shell, uploader: Uploader) -> None:
     """What is text is shown as text: on a terminal, in lines, and in JSON."""

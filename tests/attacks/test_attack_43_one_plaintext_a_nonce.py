@@ -21,10 +21,11 @@ from pathlib import Path
 
 import pytest
 
+from consigne.client.getting import _moving
 from consigne.client.journal import CHECK_SIZE, _check
 from consigne.client.source import collect
 from consigne.protocol import MIB
-from tests.attacks.hostile import SEED
+from tests.attacks.hostile import SEED, asked_range, is_content
 from tests.attacks.test_attack_hostile_host import lying
 from tests.e2e.test_kills import assert_nothing_acknowledged_is_sent_again, assert_one_content_each
 from tests.processes import Host, User
@@ -268,3 +269,73 @@ def test_attack_43_a_host_that_lies_to_who_goes_on(proxy: Proxy, giver: User, so
     done = giver.run("put", str(source), "--json")
     assert (done.returncode, json.loads(done.stderr.splitlines()[-1])["error"]["code"]) == (6, "host-broken")
     assert len(proxy.parts()) == before, "nothing was sent"
+
+
+# ---------------------------------------------------------------- get
+
+
+def served_up_to(stop: int) -> Callable[[int, Exchange], Fault | None]:
+    """Content from there on never comes."""
+
+    def plan(_: int, exchange: Exchange) -> Fault | None:
+        if not is_content(exchange):
+            return None
+        start = asked_range(exchange)[0]
+        return Fault(cut_answer=stop - start) if start < stop else Fault(instead=b"")
+
+    return plan
+
+
+@pytest.mark.parametrize("moving", [False, True])
+def test_attack_43_the_journal_of_a_get_restored_from_a_backup(
+    tmp_path: Path, proxy: Proxy, giver: User, source: Path, *, moving: bool
+) -> None:
+    """It says what is in a partial folder; but that one is gone, and this is another, with hardly anything.
+
+    The file has its full length from its first byte on, so that nothing but the folder's own
+    name tells the two apart. `moving`: the journal even says that all of it is there.
+    """
+    link = giver.must("put", str(source))
+    taker = User(tmp_path / "taker", proxy.url)
+    words = ("get", link, "-o", str(tmp_path / "got"))
+    proxy.plan = served_up_to(24 * MIB)
+    assert taker.run(*words, CONSIGNE_PATIENCE="0.4").returncode in (5, 6)
+    shutil.copytree(journals(taker), tmp_path / "backup")
+    if moving:
+        (journal,) = (tmp_path / "backup").iterdir()
+        record = _moving()
+        with journal.open("ab") as file:
+            file.write(len(record).to_bytes(4, "big") + _check(record) + record)
+    honest(proxy)
+    taker.must(*words)
+    shutil.rmtree(tmp_path / "got")
+    proxy.plan = served_up_to(300_000)
+    assert taker.run(*words, CONSIGNE_PATIENCE="0.4").returncode in (5, 6)
+    shutil.rmtree(journals(taker))
+    shutil.copytree(tmp_path / "backup", journals(taker))
+    honest(proxy)
+    taker.must(*words)
+    assert (tmp_path / "got/file.bin").read_bytes() == source.read_bytes()
+    assert os.listdir(tmp_path / "got") == ["file.bin"]
+
+
+def test_attack_43_many_gets_at_once_into_one_folder(
+    tmp_path: Path, proxy: Proxy, giver: User, source: Path
+) -> None:
+    """By one user and by another, whose journals know nothing of each other: one whole file."""
+    chance = random.Random(SEED)
+    link = giver.must("put", str(source))
+    users = [User(tmp_path / name, proxy.url) for name in ("one", "two")]
+    getting = []
+    for number in range(6):
+        getting.append(users[number % 2].start("get", link, "-o", str(tmp_path / "got"), "--json"))
+        time.sleep(chance.uniform(0, 0.15))
+    codes = set()
+    for process in getting:
+        _, err = process.communicate(timeout=100)
+        assert process.returncode in (0, 7), err
+        assert process.returncode == 0 or "journal-busy" in err or "file-exists" in err, err
+        codes.add(process.returncode)
+    assert 0 in codes
+    assert (tmp_path / "got/file.bin").read_bytes() == source.read_bytes()
+    assert os.listdir(tmp_path / "got") == ["file.bin"]

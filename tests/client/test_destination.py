@@ -190,18 +190,24 @@ def test_what_is_gone_or_not_whole_is_not_counted(tmp_path: Path) -> None:
         folder = tmp_path / str(force)
         destination = Destination(folder, "x", choose(manifest, None), force=force)
         with destination.held():
-            assert not destination.holds(layout, done)
+            assert not destination.holds(layout, done, None)
             destination.prepare(resume=False)
+            place = destination.place
             writer = destination.writer()
             writer.write(0, memoryview(bytes(7)))
             writer.close()
-            assert destination.holds(layout, done)
-            assert destination.is_whole()
+            assert destination.holds(layout, done, place)
+            assert not destination.holds(layout, done, "another")
+            assert not destination.holds(layout, done, None)
+            assert destination.is_whole(place)
+            assert not destination.is_whole("another")
             os.rename(folder / ".consigne-x.partial/b", folder / "b")
-            assert not destination.holds(layout, done)
-            assert destination.is_whole() is not force, "with force, what stands there may be the old one"
+            assert not destination.holds(layout, done, place)
+            assert destination.is_whole(place) is not force, (
+                "with force, what stands there may be the old one"
+            )
             (folder / "b").write_bytes(b"shorter"[:2])
-            assert not destination.is_whole()
+            assert not destination.is_whole(place)
 
 
 def test_folders_as_deep_as_a_system_takes_them(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ Everything goes into a folder `.consigne-….partial` next to where it will stan
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import stat
 import sys
@@ -32,8 +33,9 @@ if TYPE_CHECKING:
     from consigne.format.content import Layout
     from consigne.format.manifest import FileEntry, Manifest
 
-MAX_DEPTH: Final = 1000
+MAX_DEPTH: Final = 900  # what was begun must be deleted again, and Python's rmtree recurses
 OURS: Final = ".consigne-"  # what is called so in a target folder belongs to a get under way
+PLACE: Final = "place\x85"  # no path of a share holds this character: never one of its files
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,14 @@ class Destination:
         """Whether an earlier get left its partial folder."""
         return self._partial.is_dir() and not self._partial.is_symlink()
 
+    @property
+    def place(self) -> str | None:
+        """What this very partial folder is called in the journal of the get that fills it."""
+        try:
+            return (self._partial / PLACE).read_text("ascii")
+        except (OSError, ValueError):
+            return None
+
     def prepare(self, *, resume: bool) -> None:
         """Make the partial folder, the folders in it and the empty files.
 
@@ -103,23 +113,29 @@ class Destination:
         self._name_files()
         if not resume:
             self._empty()
+            (self._partial / PLACE).write_text(secrets.token_hex(16), "ascii")
         self._refuse_existing()
         self._make_folders()
         for placed in self._placed:
             if not placed.entry.size and not placed.entry.is_folder:
                 Path(self.path_of(placed)).touch(mode=0o666)
 
-    def is_whole(self) -> bool:
+    def is_whole(self, place: str | None) -> bool:
         """Whether every file is here in its full size, in the partial folder or moved already.
 
         With force, what stands where a file belongs may be the one to be replaced: that does not count.
         """
         self._name_files()
+        if self.place not in (None, place):
+            return False
         return all(self._is_here(placed) for placed in self._placed)
 
-    def holds(self, layout: Layout, done: SegmentSet) -> bool:
-        """Whether the files are there that the segments in `done` were written to."""
-        if not self.exists:
+    def holds(self, layout: Layout, done: SegmentSet, place: str | None) -> bool:
+        """Whether the files are there that the segments in `done` were written to.
+
+        `place` is what the journal calls the partial folder that it speaks of.
+        """
+        if not self.exists or place is None or self.place != place:
             return False
         self._name_files()
         for placed in self._placed:

@@ -68,7 +68,7 @@ def get(remote: Remote, link: Link, options: GetOptions, watcher: Watcher) -> Ge
     destination = Destination(options.into, Journal.name_for(name)[:8], placed, force=options.force)
     with Journal.open(name) as journal:
         with destination.held():
-            if _moving() not in journal.records or not destination.is_whole():
+            if _moving() not in journal.records or not destination.is_whole(_place(journal)):
                 _gather(remote, opened, destination, _wanted(opened, placed, options.only), journal, watcher)
                 journal.append(_moving())
             paths = destination.finish()
@@ -88,7 +88,7 @@ def _gather(
     done = _remembered_segments(opened.manifest.layout, journal, destination)
     try:
         destination.prepare(resume=done.count > 0)
-        download = _start(remote, opened, journal)
+        download = _start(remote, opened, journal, destination.place)
         _fetch(download, destination, wanted, journal, done, watcher)
     except BaseException as failure:
         _leave(failure, destination, journal, done)
@@ -114,7 +114,7 @@ def _remembered_segments(layout: Layout, journal: Journal, destination: Destinat
     for record in journal.records:
         if len(record) == RUN_SIZE:
             done.add_run(*struct.unpack(">II", record))
-    if done.count and not destination.holds(layout, done):
+    if done.count and not destination.holds(layout, done, _place(journal)):
         done = SegmentSet()
     if journal.head is not None and not done.count:
         journal.start(journal.head)
@@ -130,17 +130,24 @@ def _leave(failure: BaseException, destination: Destination, journal: Journal, d
         destination.abandon()
 
 
-def _start(remote: Remote, opened: OpenedLink, journal: Journal) -> Download:
+def _place(journal: Journal) -> str | None:
+    """The partial folder that the journal speaks of: it may come from a backup, and this be another."""
+    return (journal.head or {}).get("place")
+
+
+def _start(remote: Remote, opened: OpenedLink, journal: Journal, place: str | None) -> Download:
     """The journal's ticket where it still works, so that going on counts once; or a new one."""
     manifest, patience = opened.manifest, Patience()
     if journal.head is not None:
+        if place != _place(journal):
+            journal.restart({**journal.head, "place": place})
         try:
             return open_download(remote, manifest, unb64u(journal.head["ticket"]), patience)
         except (GoneError, HostError) as error:
             if error.code not in ("token-wrong", "ticket-spent", "not-found", "gone"):
                 raise
     ticket = remote.start_download(opened.reader.link_id, opened.reader.token)
-    journal.restart({"ticket": b64u(ticket)})
+    journal.restart({"ticket": b64u(ticket), "place": place})
     return open_download(remote, manifest, ticket, patience)
 
 
