@@ -197,6 +197,10 @@ BASES = {
     "deep-prefix": "https://example.org/a/d",
     "onion": "http://consigneconsigneconsigneconsigneconsigneconsigneconsig.onion",
     "ipv6": "http://[::1]:8080",
+    "upper-case": "HTTPS://Consigne.Example",
+    "largest-port": "https://consigne.example:65535",
+    "signs": "https://consigne.example/-._~!$&'()*+,;=:@%20",
+    "longest": f"https://consigne.example/{'a' * 4069}",
 }
 
 
@@ -256,6 +260,27 @@ _BROKEN_URLS = [
     ("user", f"https://user:secret@consigne.example/d#{WHOLE}", "A user name in the address."),
     ("user-empty", f"https://:secret@consigne.example/d#{WHOLE}", "A password without a user name."),
     ("scheme", f"ftp://consigne.example/d#{WHOLE}", "Not a web address."),
+    ("host-like-page", f"https://d#{WHOLE}", "A host that is called d, and no page."),
+    ("no-host", f"https:///d#{WHOLE}", "No host."),
+    ("slash-before-page", f"https://consigne.example//d#{WHOLE}", "The base ends with a slash."),
+    ("query-in-prefix", f"https://consigne.example?/d#{WHOLE}", "What looks like the page is a query."),
+    ("backslash", f"https://consigne.example\\.example.org/d#{WHOLE}", "Some readers take \\ for a slash."),
+    ("control", f"https://consigne.example\x7f/d#{WHOLE}", "A control character in the host."),
+    ("control-in-prefix", f"https://consigne.example/a\x7f/d#{WHOLE}", "A control character in the prefix."),
+    ("percent-in-host", f"https://consigne%2eexample/d#{WHOLE}", "A host is written plainly."),
+    ("zone", f"http://[fe80::1%25eth0]/d#{WHOLE}", "An IPv6 address has no zone here."),
+    ("bracket", f"http://[::1/d#{WHOLE}", "A bracket that is not closed."),
+    ("port-empty", f"https://consigne.example:/d#{WHOLE}", "A colon without a port."),
+    ("port-letters", f"https://consigne.example:https/d#{WHOLE}", "A port is a number."),
+    ("port-plus", f"https://consigne.example:+443/d#{WHOLE}", "A port is digits only."),
+    ("port-large", f"https://consigne.example:65536/d#{WHOLE}", "No port is above 65535."),
+    ("host-not-ascii", f"https://\u24b8onsigne.example/d#{WHOLE}", "Letters outside of ASCII."),
+    ("space", f"https://consigne.example/a b/d#{WHOLE}", "A space in the prefix."),
+    (
+        "too-long",
+        f"https://consigne.example/{'a' * 4070}/d#{WHOLE}",
+        "4,097 characters before the #.",
+    ),
 ]
 
 
