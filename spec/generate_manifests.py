@@ -37,6 +37,7 @@ def _members(*files: dict[str, object], **more: object) -> dict[str, Any]:
 
 
 GOOD = to_json(_members())
+COMMAS_LEFT = 5_500_000 - GOOD.count(b",") - 1  # behind GOOD and one more member
 
 
 def _raw(old: str, new: bytes | str, count: int = 1) -> bytes:
@@ -451,9 +452,34 @@ def _generated() -> Iterator[tuple[str, Vector]]:
             "1,100,001 objects and arrays in all, most of them empty.",
             [head, b64u(b"["), _times("[],", 1_100_000 - 4), b64u(b"[]]"), tail],
         ),
+        "commas": (
+            "5,500,001 commas between values in all.",
+            [head, b64u(b"["), _times('"",', COMMAS_LEFT + 1), b64u(b"0]"), tail],
+        ),
+        "text-unclosed": (
+            "A text that never closes, behind more brackets than there may be: a million escaped marks.",
+            [_times("[", 1_100_001), b64u(b'"'), _times('\\"', 1_000_000)],
+        ),
+        "text-unclosed-escape": (
+            "It ends within an escape.",
+            [_times("[", 1_100_001), b64u(b'"\\')],
+        ),
     }
     for name, (about, pieces) in cases.items():
         yield name, _vector("manifest-invalid", about, pieces)
+    for name, (about, pieces) in {
+        "commas-most": (
+            "5,500,000 commas between values in all, and one in a text.",
+            [head, b64u(b"["), _times('"",', COMMAS_LEFT), b64u(b'","]'), tail],
+        ),
+        "signs-in-texts": (
+            "Brackets and commas in texts are not counted, behind escaped marks either.",
+            [head, b64u(b'["'), _times("[,{", 6_000_000), _times('\\"[', 10), b64u(b'\\\\",[","]]'), tail],
+        ),
+    }.items():
+        vector = _taken(about, _members(), GOOD)
+        vector["given"]["plaintext"] = pieces
+        yield name, vector
     start, end = to_json(_members(length=0)).split(b'{"path":"a.txt","size":3}')
     counted: Piece = {"count": '{"path":"#","size":0},', "times": 1_000_000}
     pieces = [b64u(start), counted, b64u(b'{"path":"one more","size":0}' + end)]

@@ -9,16 +9,21 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import islice
 from typing import Final, NoReturn
 
 from consigne.errors import AuthenticityError
 
 MAX_DEPTH: Final = 16
 MAX_CONTAINERS: Final = 1_100_000  # objects and arrays in all: a million files and some
+MAX_COMMAS: Final = 5_500_000  # between values in all: a million files of five members and some
 MAX_NUMBER: Final = 2**53 - 1
 _NUMBER: Final = re.compile(r"(0|[1-9][0-9]{0,15})\Z", re.ASCII)
-# Possessive, and to the end where a text has no end: in time and memory of one pass, whatever is in it.
-_STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+\\?(?:"|\Z)', re.DOTALL)
+# Each match ends at the next such sign that stands in no text, the last one or two at the end of
+# the data. Possessive, and a text that never closes takes the rest: linear on every input.
+_SKIPPING: Final = rb'(?:[^"%b]++|"(?:[^"\\]++|\\.)*+"?+)*+([%b])?+'
+_OPENING: Final = re.compile(_SKIPPING % (b"{[", b"{["), re.DOTALL)
+_COMMA: Final = re.compile(_SKIPPING % (b",", b","), re.DOTALL)
 _SURROGATE_ESCAPE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -27,7 +32,7 @@ def parse(data: bytes) -> object:
 
     Raises AuthenticityError `manifest-invalid` for everything else.
     """
-    _check_containers(data)
+    _check_count(data)
     try:
         text = data.decode("utf-8")
         value = json.loads(
@@ -76,13 +81,18 @@ def _refuse(_text: str) -> NoReturn:
     raise ValueError("not a number of the format")
 
 
-def _check_containers(data: bytes) -> None:
-    """Refuse, before they are built, more objects and arrays than any manifest has."""
-    if data.count(b"{") + data.count(b"[") <= MAX_CONTAINERS:
-        return
-    outside = _STRING.sub(b"", data)
-    if outside.count(b"{") + outside.count(b"[") > MAX_CONTAINERS:
+def _check_count(data: bytes) -> None:
+    """Refuse, before they are built, more values than any manifest has: they take the memory."""
+    most_openings = data.count(b"{") + data.count(b"[")
+    if most_openings > MAX_CONTAINERS and _stands_more_than(MAX_CONTAINERS, _OPENING, data):
+        raise invalid("it holds too many objects and arrays")
+    if data.count(b",") > MAX_COMMAS and _stands_more_than(MAX_COMMAS, _COMMA, data):
         raise invalid("it holds too many values")
+
+
+def _stands_more_than(most: int, sign: re.Pattern[bytes], data: bytes) -> bool:
+    one_more = next(islice(sign.finditer(data), most, None), None)
+    return one_more is not None and one_more[1] is not None
 
 
 def _check_depth(value: object) -> None:
