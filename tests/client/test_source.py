@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import socket
 from contextlib import closing
+from mimetypes import MimeTypes
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from consigne.client import source
 from consigne.client.source import Collection, PlainReader, collect, show
 from consigne.errors import LocalError
 
@@ -51,6 +53,32 @@ def test_what_is_no_file_is_skipped_and_named(tmp_path: Path) -> None:
     assert paths_of(found) == ["bag/file"]
     kinds = {Path(path).name: kind for path, kind in found.skipped}
     assert kinds == {"link": "symbolic link", "loop": "symbolic link", "pipe": "pipe", "sock": "socket"}
+
+
+def test_another_type_is_another_put(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the manifest says belongs to what must be the same again: a newer Python may know more types."""
+    (tmp_path / "a.md").write_bytes(b"a")
+    before = collect([tmp_path / "a.md"]).fingerprint()
+    assert collect([tmp_path / "a.md"]).fingerprint() == before
+    newer = MimeTypes()
+    newer.add_type("text/x-newer", ".md")
+    monkeypatch.setattr(source, "_TYPES", newer)
+    source._type_of.cache_clear()
+    assert collect([tmp_path / "a.md"]).fingerprint() != before
+    source._type_of.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "written"),
+    [
+        (-1, "1970-01-01T00:00:00Z"),
+        (253_402_300_799, "9999-12-31T23:59:59Z"),
+        (253_402_300_800, None),
+        (2**62, None),
+    ],
+)
+def test_times_that_a_manifest_cannot_write_are_left_out(seconds: int, written: str | None) -> None:
+    assert source._instant(seconds) == written
 
 
 def test_a_link_that_was_named_is_followed(tmp_path: Path) -> None:

@@ -101,11 +101,6 @@ def _check(given: Namespace, *, streamed: bool) -> None:
         )
     if given.name is not None and not streamed:
         raise UsageError("usage", "--name is for standard input.", hint="Files keep the names they have.")
-    if given.note is not None:
-        try:
-            given.note.encode("utf-8")
-        except UnicodeEncodeError:
-            raise UsageError("usage", "The note is not valid Unicode text.") from None
 
 
 def _put_standard_input(client: Client, name: str, chosen: dict[str, Any]) -> PutResult:

@@ -126,8 +126,8 @@ class Client:
         on, readers wait for what is not there yet. A call with the same arguments
         goes on where an interrupted one ended. Memory is constant whatever the size.
         """
-        found = collect(paths, skip_refused=skip_refused)
         options = PutOptions(expires_in, downloads, password, note)
+        found = collect(paths, skip_refused=skip_refused)
         remote, watcher = self._remote(self._url), Watcher(on_progress)
         return putting.put(remote, found, options, watcher, on_link, receipt=receipt)
 
@@ -268,13 +268,13 @@ class Client:
         entry = LinkEntry(number, password=password is not None)
         # The owner's list first: a link that it does not name could never be revoked.
         longer = replace(opened.manifest, links=(*opened.manifest.links, entry))
-        sealed = registering.seal_for_owner(opened.owner, longer, capsule.fresh_salt())
+        sealed = registering.seal_for_owner(opened.owner, longer, capsule.fresh_salt_secret())
         remote.put_owner_capsule(opened.owner.object_id, opened.owner.token, sealed, opened.capsule)
         link = _link_of(remote, opened.owner, entry)
         reader = reader_of(link.fragment, password)
         options = PutOptions(expires_in, downloads, password, opened.manifest.note)
         state = registering.make_link(
-            remote, opened.owner, number, reader, options, opened.manifest, capsule.fresh_salt()
+            remote, opened.owner, number, reader, options, opened.manifest, capsule.fresh_salt_secret()
         )
         return LinkInfo(
             str(link),

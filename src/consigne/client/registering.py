@@ -1,7 +1,7 @@
 """Telling a host of an object and its links, so that telling it again changes nothing.
 
-A `Plan` is all that is random or chosen in one put: the owner, the capsules' salts,
-the options. The same plan makes the same requests with the same bytes; it is what
+A `Plan` is all that is random or chosen in one put: the owner, what the capsules'
+salts follow from, the options. The same plan makes the same requests with the same bytes; it is what
 the journal keeps, and what makes every step here repeatable.
 """
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from consigne.client.answers import broken
 from consigne.client.patience import Patience
 from consigne.client.sending import Upload
-from consigne.errors import ConsigneError, HostError
+from consigne.errors import ConsigneError, HostError, UsageError
 from consigne.format import capsule, keys
 from consigne.format.content import Layout, Sealer
 from consigne.format.link import Fragment, Kind, Link
@@ -31,50 +31,61 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PutOptions:
-    """What a link allows. `expires_in` in seconds, None for the host's default."""
+    """What a link allows. `expires_in` in seconds, None for the host's default.
+
+    Raises UsageError `usage` for a note that no manifest can hold.
+    """
 
     expires_in: int | None = None
     downloads: int | None = None
     password: str | None = field(default=None, repr=False)
     note: str | None = field(default=None, repr=False)
 
+    def __post_init__(self) -> None:
+        try:
+            (self.note or "").encode("utf-8")
+        except UnicodeEncodeError:
+            raise UsageError("usage", "The note is not valid Unicode text.") from None
+
 
 @dataclass(frozen=True)
 class Plan:
-    """One put: its owner, its first link's reader, salts that make capsules repeatable."""
+    """One put: its owner, its first link's reader, secrets that make capsules repeatable."""
 
     owner: keys.Owner
     reader: keys.Reader
     options: PutOptions
-    link_salt: bytes = field(repr=False)
-    owner_salt: bytes = field(repr=False)
+    link_salt_secret: bytes = field(repr=False)
+    owner_salt_secret: bytes = field(repr=False)
 
     @classmethod
     def fresh(cls, options: PutOptions) -> Self:
         """A plan that nobody ever had."""
-        return cls._of(keys.Owner.fresh(), options, capsule.fresh_salt(), capsule.fresh_salt())
+        return cls._of(keys.Owner.fresh(), options, capsule.fresh_salt_secret(), capsule.fresh_salt_secret())
 
     @classmethod
     def remembered(cls, head: dict[str, Any], options: PutOptions) -> Self:
         """The plan that a journal holds."""
         owner = keys.Owner(unb64u(head["owner"]))
-        return cls._of(owner, options, unb64u(head["link_salt"]), unb64u(head["owner_salt"]))
+        return cls._of(owner, options, unb64u(head["link_salt_secret"]), unb64u(head["owner_salt_secret"]))
 
     def is_of(self, head: dict[str, Any]) -> bool:
         """Whether it is the journal's plan, password and all."""
         return bool(head["token_hash"] == b64u(token_hash(self.reader.token)))
 
     @classmethod
-    def _of(cls, owner: keys.Owner, options: PutOptions, link_salt: bytes, owner_salt: bytes) -> Self:
+    def _of(
+        cls, owner: keys.Owner, options: PutOptions, link_salt_secret: bytes, owner_salt_secret: bytes
+    ) -> Self:
         reader = keys.reader(owner.link_secret(keys.FIRST_LINK), options.password)
-        return cls(owner, reader, options, link_salt, owner_salt)
+        return cls(owner, reader, options, link_salt_secret, owner_salt_secret)
 
     def head(self) -> dict[str, Any]:
         """What the journal keeps of it."""
         return {
             "owner": b64u(self.owner.secret),
-            "link_salt": b64u(self.link_salt),
-            "owner_salt": b64u(self.owner_salt),
+            "link_salt_secret": b64u(self.link_salt_secret),
+            "owner_salt_secret": b64u(self.owner_salt_secret),
             "token_hash": b64u(token_hash(self.reader.token)),
         }
 
@@ -122,8 +133,8 @@ def begin(remote: Remote, plan: Plan, length: int | None) -> protocol.ObjectStat
 def announce(remote: Remote, plan: Plan, manifest: Manifest) -> None:
     """Make the first link and both capsules; from here on the link opens."""
     owner = plan.owner
-    make_link(remote, owner, keys.FIRST_LINK, plan.reader, plan.options, manifest, plan.link_salt)
-    sealed = seal_for_owner(owner, manifest, plan.owner_salt)
+    make_link(remote, owner, keys.FIRST_LINK, plan.reader, plan.options, manifest, plan.link_salt_secret)
+    sealed = seal_for_owner(owner, manifest, plan.owner_salt_secret)
     remote.put_owner_capsule(owner.object_id, owner.token, sealed, None)
 
 
@@ -134,7 +145,7 @@ def make_link(
     reader: keys.Reader,
     options: PutOptions,
     manifest: Manifest,
-    salt: bytes,
+    salt_secret: bytes,
 ) -> protocol.LinkState:
     """One link with its capsule: the manifest with this link's seed, without the list of links."""
     state = remote.put_link(
@@ -148,14 +159,15 @@ def make_link(
         },
     )
     plain = encode(replace(manifest, seed=owner.link_seed(number), links=(), note=options.note))
-    sealed = capsule.seal(reader.root, reader.link_id, plain, salt)
+    sealed = capsule.seal(reader.root, reader.link_id, plain, capsule.salt_of(salt_secret, plain))
     remote.put_link_capsule(reader.link_id, owner.token, sealed)
     return state
 
 
-def seal_for_owner(owner: keys.Owner, manifest: Manifest, salt: bytes) -> bytes:
+def seal_for_owner(owner: keys.Owner, manifest: Manifest, salt_secret: bytes) -> bytes:
     """The owner capsule."""
-    return capsule.seal(owner.capsule_root, owner.object_id, encode(manifest), salt)
+    plain = encode(manifest)
+    return capsule.seal(owner.capsule_root, owner.object_id, plain, capsule.salt_of(salt_secret, plain))
 
 
 def upload_of(

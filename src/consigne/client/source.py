@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _READING: Final = (
     os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 )
+_YEAR_10000: Final = 253_402_300_800  # in seconds since 1970
 Identity = tuple[int, int, int, int]
 _TYPES: Final = MimeTypes()  # Python's own table: the same on every machine
 _KINDS: Final = (
@@ -70,12 +71,10 @@ class Collection:
         return tuple(file.entry for file in self.files)
 
     def fingerprint(self) -> str:
-        """SHA-256 over every file's path and identity: equal as long as nothing changed."""
+        """SHA-256 over every file's identity and what a manifest says of it: equal while nothing changed."""
         digest = hashlib.sha256()
         for file in self.files:
-            digest.update(
-                repr((file.local, file.entry.path, file.identity)).encode("utf-8", "surrogateescape")
-            )
+            digest.update(repr((file.local, *file.entry, file.identity)).encode("utf-8", "surrogateescape"))
         return digest.hexdigest()
 
     def changed(self) -> str | None:
@@ -191,8 +190,8 @@ def _add(local: str, name: str, status: os.stat_result, found: Collection) -> No
         kind = next((kind for test, kind in _KINDS if test(status.st_mode)), "special file")
         found.skipped.append((local, kind))
         return
-    modified = _instant(status.st_mtime_ns // 10**9)
-    entry = FileEntry(name, status.st_size, _type_of(os.path.splitext(name)[1].lower()), modified)
+    media_type = _type_of(os.path.splitext(name)[1].lower())
+    entry = FileEntry(name, status.st_size, media_type, _instant(status.st_mtime_ns // 10**9))
     _add_if_allowed(local, entry, identity_of(status), found)
 
 
@@ -205,7 +204,10 @@ def _add_if_allowed(local: str, entry: FileEntry, identity: Identity, found: Col
 
 
 @lru_cache(maxsize=1024)  # what was written together has the same second
-def _instant(seconds: int) -> str:
+def _instant(seconds: int) -> str | None:
+    """As a manifest writes it; None from the year 10000 on, which it cannot write."""
+    if seconds >= _YEAR_10000:
+        return None
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(max(0, seconds)))
 
 

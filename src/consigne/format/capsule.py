@@ -6,7 +6,7 @@ HKDF, which is compared first, in constant time.
 
     0x01 ‖ salt (32) ‖ commitment (32) ‖ AES-256-GCM(key, nonce 0, plaintext, data = id)
 
-The key is used once (fresh salt), so the nonce can be constant.
+The key is used once (a salt for each plaintext), so the nonce can be constant.
 """
 
 from __future__ import annotations
@@ -32,9 +32,17 @@ SEALED_AT: Final = COMMIT_AT + SECRET_SIZE
 MAX_PLAINTEXT: Final = MAX_CAPSULE - CAPSULE_OVERHEAD
 
 
-def fresh_salt() -> bytes:
+def fresh_salt_secret() -> bytes:
     """32 random bytes; keep them where the same capsule must be made again."""
     return secrets.token_bytes(SALT_SIZE)
+
+
+def salt_of(salt_secret: bytes, manifest: bytes) -> bytes:
+    """The salt of one manifest: the same again for the same, another one for any other.
+
+    So whoever seals again what changed meanwhile reuses no key (docs/decisions/0045).
+    """
+    return hmac.digest(salt_secret, manifest, "sha256")
 
 
 def seal(root: bytes, bound_to: bytes, manifest: bytes, salt: bytes) -> bytes:
