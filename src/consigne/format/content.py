@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 HEADER_SIZE: Final = 40
 TAG_SIZE: Final = 16
 SALT_SIZE: Final = 32
+KEY_SIZE: Final = 32
 FIRST_CAPACITY: Final = SEGMENT_SIZE - HEADER_SIZE - TAG_SIZE
 CAPACITY: Final = SEGMENT_SIZE - TAG_SIZE
 MAX_SEGMENTS: Final = MAX_CONTENT // SEGMENT_SIZE
@@ -95,7 +96,7 @@ class _Cipher:
 
     def __init__(self, key: bytes, salt: bytes, nonce_prefix: bytes, associated_data: bytes) -> None:
         self._prefix = nonce_prefix
-        self._aead = AESGCM(HKDF(SHA256(), len(key), salt=salt, info=associated_data).derive(key))
+        self._aead = AESGCM(HKDF(SHA256(), KEY_SIZE, salt=salt, info=associated_data).derive(key))
 
     def _nonce(self, segment: int, *, last: bool) -> bytes:
         return self._prefix + segment.to_bytes(4, "big") + (b"\x01" if last else b"\x00")
@@ -148,6 +149,7 @@ class Opener(_Cipher):
         try:
             self._aead.decrypt_into(self._nonce(segment, last=last), body, None, out[:size])
         except InvalidTag:
+            out[:size] = bytes(size)  # the cipher writes before it knows
             raise _tampered(segment) from None
         return size
 

@@ -17,7 +17,7 @@ def padme(length: int) -> int:
         return length
     exponent = length.bit_length() - 1
     kept_bits = exponent.bit_length()
-    mask = (1 << max(exponent - kept_bits, 0)) - 1
+    mask = (1 << exponent - kept_bits) - 1
     return (length + mask) & ~mask
 
 

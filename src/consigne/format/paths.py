@@ -7,6 +7,7 @@ reserved names of one system are for the reader that writes files there.
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ MAX_PATH: Final = 4096
 # C0, DEL and C1 controls; marks that turn the reading direction (CVE-2021-42574).
 _FORBIDDEN: Final = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 # An empty, `.` or `..` component; the final `/` of a folder ends the path.
-_NO_COMPONENT: Final = re.compile(r"(^|/)\.{0,2}/|(^|/)\.{1,2}\Z|^\Z")
+_NO_COMPONENT: Final = re.compile(r"(^|/)\.{0,2}/|(^|/)\.{1,2}\Z")
 
 
 def refusal(path: str) -> str | None:
@@ -40,13 +41,11 @@ def conflict(paths: Iterable[str]) -> str | None:
 
     With `/` sorted before every other character, what lies in `a` follows `a`.
     """
-    before: str | None = None
-    for path in sorted(path.replace("/", "\0") for path in paths):
-        if before is not None and (path == before or path.startswith(before.removesuffix("\0") + "\0")):
-            is_folder = before.endswith("\0")
-            if path == before or not is_folder:
-                return before.replace("\0", "/")
-        before = path
+    in_order = sorted(path.replace("/", "\0") for path in paths)
+    for before, path in pairwise(in_order):
+        is_file = not before.endswith("\0")
+        if path == before or (is_file and path.startswith(before + "\0")):
+            return before.replace("\0", "/")
     return None
 
 
