@@ -88,9 +88,9 @@ def test_a_capsule_that_is_sealed_again_has_equal_bytes_or_another_key(one: byte
 
 
 def test_salts_are_of_the_formats_length_and_their_secrets_fresh() -> None:
-    assert len(capsule.salt_of(capsule.fresh_salt_secret(), b"")) == capsule.SALT_SIZE == 32
-    assert len({capsule.fresh_salt_secret() for _ in range(100)}) == 100
-    assert len(capsule.fresh_salt_secret()) == 32
+    assert len(capsule.salt_of(capsule.fresh_salt(), b"")) == capsule.SALT_SIZE == 32
+    assert len({capsule.fresh_salt() for _ in range(100)}) == 100
+    assert len(capsule.fresh_salt()) == 32
 
 
 def test_segments_are_full_but_the_last() -> None:

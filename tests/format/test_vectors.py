@@ -110,7 +110,7 @@ def parse_link(given: Values) -> Values:
         return show_fragment(fragment)
     wanted = link.Kind[given["wanted"].upper()] if "wanted" in given else None
     whole = link.parse_link(given["url"], wanted)
-    assert str(whole) == given["url"]
+    assert whole.encode() == given["url"]
     return {"base": whole.base, **show_fragment(whole.fragment)}
 
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import argparse
 import re
+from dataclasses import dataclass, field
 from importlib import import_module
-from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from consigne.errors import UsageError
 from consigne.version import __version__
@@ -51,11 +52,12 @@ _MISTAKES: Final = (
 )
 
 
-class Chosen(NamedTuple):
-    """A command, and what was given to it."""
+@dataclass(frozen=True)
+class Chosen:
+    """A command, and what was given to it: links and passwords, too."""
 
     command: Command
-    given: argparse.Namespace
+    given: argparse.Namespace = field(repr=False)
 
 
 class Parser(argparse.ArgumentParser):

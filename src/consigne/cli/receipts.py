@@ -73,7 +73,7 @@ def _forget(manage: str, voice: Voice) -> None:
     from consigne.client.receipts import forget
     from consigne.format.link import Kind, parse_link
 
-    if not forget(str(parse_link(manage, Kind.MANAGE))):
+    if not forget(parse_link(manage, Kind.MANAGE).encode()):
         raise GoneError("no-receipt", "There is no receipt of this put.", hint="See: consigne mine")
     _told([manage], voice)
 

@@ -46,8 +46,8 @@ DEFAULT_URL: Final = "http://127.0.0.1:8080"
 class Share:
     """What a link shows: files, note, expiry (RFC 3339), downloads had and left (None: any number)."""
 
-    files: tuple[FileEntry, ...]
-    note: str | None
+    files: tuple[FileEntry, ...] = field(repr=False)
+    note: str | None = field(repr=False)
     bytes: int
     expires: str
     downloads: int
@@ -71,8 +71,8 @@ class LinkInfo:
 class ObjectInfo:
     """An object, as its owner sees it."""
 
-    files: tuple[FileEntry, ...]
-    note: str | None
+    files: tuple[FileEntry, ...] = field(repr=False)
+    note: str | None = field(repr=False)
     bytes: int
     expires: str
     complete: bool
@@ -237,7 +237,7 @@ class Client:
             if seen is not None:
                 links.append(
                     LinkInfo(
-                        link=str(link),
+                        link=link.encode(),
                         password=entry.password,
                         expires=seen["expires"],
                         downloads=seen["downloads"],
@@ -268,16 +268,16 @@ class Client:
         entry = LinkEntry(number, password=password is not None)
         # The owner's list first: a link that it does not name could never be revoked.
         longer = replace(opened.manifest, links=(*opened.manifest.links, entry))
-        sealed = registering.seal_for_owner(opened.owner, longer, capsule.fresh_salt_secret())
+        sealed = registering.seal_for_owner(opened.owner, longer, capsule.fresh_salt())
         remote.put_owner_capsule(opened.owner.object_id, opened.owner.token, sealed, opened.capsule)
         link = _link_of(remote, opened.owner, entry)
         reader = reader_of(link.fragment, password)
         options = PutOptions(expires_in, downloads, password, opened.manifest.note)
         state = registering.make_link(
-            remote, opened.owner, number, reader, options, opened.manifest, capsule.fresh_salt_secret()
+            remote, opened.owner, number, reader, options, opened.manifest, capsule.fresh_salt()
         )
         return LinkInfo(
-            str(link),
+            link.encode(),
             entry.password,
             state["expires"],
             state["downloads"],
@@ -300,7 +300,7 @@ class Client:
         parsed = parse_link(manage, Kind.MANAGE)
         owner = keys.Owner(parsed.fragment.secret)
         state = self._remote(parsed.base).extend(owner.object_id, owner.token, expires_in)
-        receipts.renew(str(parsed), state["expires"])
+        receipts.renew(parsed.encode(), state["expires"])
         return state["expires"]
 
     def remove(self, manage: str) -> None:
@@ -310,10 +310,10 @@ class Client:
         try:
             self._remote(parsed.base).remove(owner.object_id, owner.token)
         except GoneError as error:
-            receipts.forget(str(parsed))
+            receipts.forget(parsed.encode())
             if error.code != "gone":
                 raise
-        receipts.forget(str(parsed))
+        receipts.forget(parsed.encode())
 
     # ------------------------------------------------------------ inside
 

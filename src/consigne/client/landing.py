@@ -20,11 +20,7 @@ BLOCK: Final = 4 << 20
 ALIGNMENT: Final = 4096
 _DIRECT: Final = getattr(os, "O_DIRECT", 0)
 _FLAGS: Final = (
-    os.O_WRONLY
-    | os.O_CREAT
-    | getattr(os, "O_NOFOLLOW", 0)
-    | getattr(os, "O_BINARY", 0)
-    | getattr(os, "O_CLOEXEC", 0)
+    os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 )
 
 
@@ -34,7 +30,7 @@ class SmallFile:
     waiting = written = 0
 
     def __init__(self, path: str) -> None:
-        self._handle = os.open(path, _FLAGS, 0o666)
+        self._handle = os.open(path, _FLAGS | os.O_CREAT, 0o666)
         self._at = 0
 
     def write(self, offset: int, plain: memoryview) -> None:
@@ -58,7 +54,7 @@ class LargeFile:
     """
 
     def __init__(self, path: str, size: int, buffer: memoryview) -> None:
-        self._handle = os.open(path, _FLAGS, 0o666)
+        self._handle = os.open(path, _FLAGS | os.O_CREAT, 0o666)
         self._direct = _open_direct(path, self._handle)
         self._buffer = buffer
         self.written = self.waiting = 0

@@ -178,8 +178,8 @@ def _take_back(upload: Upload, journal: Journal) -> None:
 
 def _put_result(remote: Remote, plan: Plan, found: Collection, state: protocol.ObjectState) -> PutResult:
     return PutResult(
-        link=str(plan.link(remote.base)),
-        manage=str(plan.manage(remote.base)),
+        link=plan.link(remote.base).encode(),
+        manage=plan.manage(remote.base).encode(),
         object=b64u(plan.owner.object_id),
         bytes=found.length,
         expires=state["expires"],

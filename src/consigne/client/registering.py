@@ -19,6 +19,7 @@ from consigne.format import capsule, keys
 from consigne.format.content import Layout, Sealer
 from consigne.format.link import Fragment, Kind, Link
 from consigne.format.manifest import FileEntry, LinkEntry, Manifest, encode
+from consigne.format.secret import Secret
 from consigne.protocol import b64u, part_count, token_hash, unb64u
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class PutOptions:
+class PutOptions(Secret):
     """What a link allows. `expires_in` in seconds, None for the host's default.
 
     Raises UsageError `usage` for a note that no manifest can hold.
@@ -49,7 +50,7 @@ class PutOptions:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(Secret):
     """One put: its owner, its first link's reader, secrets that make capsules repeatable."""
 
     owner: keys.Owner
@@ -61,7 +62,7 @@ class Plan:
     @classmethod
     def fresh(cls, options: PutOptions) -> Self:
         """A plan that nobody ever had."""
-        return cls._of(keys.Owner.fresh(), options, capsule.fresh_salt_secret(), capsule.fresh_salt_secret())
+        return cls._of(keys.Owner.fresh(), options, capsule.fresh_salt(), capsule.fresh_salt())
 
     @classmethod
     def remembered(cls, head: dict[str, Any], options: PutOptions) -> Self:

@@ -52,8 +52,8 @@ def put_stream(
     entry = FileEntry(name, sealer.length)
     registering.announce(remote, plan, plan.manifest((entry,)))
     result = PutResult(
-        str(plan.link(remote.base)),
-        str(plan.manage(remote.base)),
+        plan.link(remote.base).encode(),
+        plan.manage(remote.base).encode(),
         b64u(upload.object_id),
         sealer.length,
         state["expires"],

@@ -1,7 +1,7 @@
 """Format 1, sans-I/O: bytes in, bytes out (spec/format.md, spec/links.md).
 
-    labels ← keys ← link
-             keys ← capsule ← manifest ← {strict_json, paths}
+    secret ← {keys, link}
+    labels ← keys ← capsule ← manifest ← {strict_json, paths}
     padding ← content
 
 Nothing here opens a file, a socket or a clock; the only thing taken from outside

@@ -32,8 +32,8 @@ SEALED_AT: Final = COMMIT_AT + SECRET_SIZE
 MAX_PLAINTEXT: Final = MAX_CAPSULE - CAPSULE_OVERHEAD
 
 
-def fresh_salt_secret() -> bytes:
-    """32 random bytes; keep them where the same capsule must be made again."""
+def fresh_salt() -> bytes:
+    """32 random bytes: a salt, or what salts follow from (`salt_of`)."""
     return secrets.token_bytes(SALT_SIZE)
 
 

@@ -4,7 +4,8 @@ One owner secret, fresh for every upload, gives everything: what the host may se
 (id, hashes) and what it may not (keys). A right can be weakened into a lesser one,
 never strengthened: `Owner` makes `Reader`s, nothing leads back.
 
-Secrets are wrapped so that no log, traceback or test report can format them.
+Secrets are wrapped so that no log, traceback or test report can format them
+(`secret`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from consigne.errors import UsageError
 from consigne.format import labels
+from consigne.format.secret import Secret
 from consigne.protocol import derive_object_id, token_hash
 
 SECRET_SIZE: Final = 32
@@ -38,7 +40,7 @@ def derive(key: bytes, label: str, size: int = SECRET_SIZE, *, salt: bytes | Non
 
 
 @dataclass(frozen=True)
-class ContentKeys:
+class ContentKeys(Secret):
     """What encrypts one content: key, and the Tink header's salt and nonce prefix."""
 
     key: bytes = field(repr=False)
@@ -48,7 +50,7 @@ class ContentKeys:
 
 
 @dataclass(frozen=True)
-class Owner:
+class Owner(Secret):
     """The owner secret and what follows from it. Encrypts one content, once."""
 
     secret: bytes = field(repr=False)
@@ -118,7 +120,7 @@ def link_secret(seed: bytes, object_id: bytes) -> bytes:
 
 
 @dataclass(frozen=True)
-class Reader:
+class Reader(Secret):
     """What a link opens: the id that names it, the token that reads, the root that unseals."""
 
     link_id: bytes

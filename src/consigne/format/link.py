@@ -16,9 +16,9 @@ from enum import IntEnum
 from typing import Final
 
 from consigne.errors import UsageError
+from consigne.format.secret import Secret
 
 FRAGMENT_LENGTH: Final = 46
-SECRET_SIZE: Final = 32
 FLAG_PASSWORD: Final = 0x01
 MAX_URL: Final = 4096
 MAX_PORT: Final = 65535
@@ -41,7 +41,7 @@ ALPHABET: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxy
 
 
 @dataclass(frozen=True)
-class Fragment:
+class Fragment(Secret):
     """What stands behind the `#`: a right, and whether a password goes with it."""
 
     kind: Kind
@@ -55,14 +55,14 @@ class Fragment:
 
 
 @dataclass(frozen=True)
-class Link:
+class Link(Secret):
     """A fragment and the host it is for. `base` has no trailing slash."""
 
     base: str
     fragment: Fragment
 
-    def __str__(self) -> str:
-        """The whole link: a secret."""
+    def encode(self) -> str:
+        """The whole link: a secret, and so never written by `str` or a format."""
         return f"{self.base}{PATHS[self.fragment.kind]}#{self.fragment.encode()}"
 
     def __repr__(self) -> str:

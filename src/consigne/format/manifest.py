@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 from consigne.errors import AuthenticityError, ConsigneError
 from consigne.format import keys, paths, strict_json
 from consigne.format.content import Layout
+from consigne.format.secret import Secret
 from consigne.format.strict_json import invalid
 from consigne.protocol import b64u, derive_object_id, unb64u
 
@@ -50,7 +51,7 @@ class LinkEntry:
 
 
 @dataclass(frozen=True)
-class Manifest:
+class Manifest(Secret):
     """What a share is. `seed` stands in a link's manifest, `links` in the owner's."""
 
     object_id: bytes

@@ -37,9 +37,9 @@ class Head:
     """What a request says before its body. `length` is None where no Content-Length came."""
 
     method: str = ""
-    path: str = ""
-    query: bytes = b""
-    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    path: str = field(default="", repr=False)  # names an id
+    query: bytes = field(default=b"", repr=False)
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list, repr=False)  # hold tokens
     length: int | None = None
     keep_alive: bool = False
     expects_continue: bool = False

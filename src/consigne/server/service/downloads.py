@@ -11,6 +11,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, ExitStack, nullcontext
+from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
@@ -47,11 +48,12 @@ ASK_FOR_A_RANGE: Final = "The upload is under way: ask for a Range to read what 
 T = TypeVar("T")
 
 
-class Asked(NamedTuple):
+@dataclass(frozen=True)
+class Asked:
     """A request for content."""
 
     object_id: bytes
-    ticket: bytes
+    ticket: bytes = field(repr=False)
     wanted: Range | None
     now: float
 

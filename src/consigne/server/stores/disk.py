@@ -291,7 +291,8 @@ class DiskStore:
 
     def _identify(self, identity: bytes) -> None:
         temporary = self._root / TEMPORARY / IDENTITY
-        with temporary.open("w", encoding="ascii") as file:
+        private = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(private, "w", encoding="ascii") as file:
             file.write(b64u(identity) + "\n")
             file.flush()
             os.fsync(file.fileno())
