@@ -240,6 +240,9 @@ def _urls() -> Iterator[tuple[str, Vector]]:
     newer = f"https://consigne.example/x#{NEWER_KIND}"
     about = "A newer kind of link may have another page: the kind is judged before the page."
     yield "url-newer-page", _link_vector("link-newer", about, {"url": newer})
+    newer = f"https://consigne.example/d#{NEWER_KIND}#{WHOLE}"
+    about = "The fragment begins after the first #, and a newer kind may be longer and of another alphabet."
+    yield "url-newer-two-fragments", _link_vector("link-newer", about, {"url": newer})
 
 
 _MANAGE = fragment_of(MANAGE, 0, SECRET)

@@ -379,6 +379,9 @@ def _members_wrong() -> dict[str, tuple[str, bytes]]:
         "critical-text": ("`critical` is a text.", "critical", "files"),
         "critical-number": ("`critical` holds a number.", "critical", ["files", 1]),
         "links-object": ("`links` is an object.", "links", {}),
+        "links-entry": ("A link is a number.", "links", [0]),
+        "links-entry-null": ("A link is null.", "links", [None]),
+        "links-flags-null": ("A link's flags are `null`.", "links", [{"n": "0", "flags": None}]),
         "links-number": ("n is a JSON number.", "links", [{"n": 0, "flags": 0}]),
         "links-leading-zero": ("n has a leading zero.", "links", [{"n": "01", "flags": 0}]),
         "links-64-bits": ("n is 2^63: one bit too many.", "links", [{"n": str(2**63), "flags": 0}]),
@@ -399,6 +402,7 @@ def _claims() -> dict[str, tuple[str, dict[str, Any]]]:
         "sum-less": ("The sizes sum up to less than `length`.", _members(length=4)),
         "sum-more": ("The sizes sum up to more than `length`.", _members(length=2)),
         "sum-of-none": ("A `length` with an empty file.", _members(_file("a", 0), length=1)),
+        "sum-of-no-files": ("No file at all, and a `length` that agrees.", _members(length=0, files=[])),
         "sum-rounded": (
             "Sizes whose sum binary64 rounds to `length`.",
             _members(_file("a", 2**53 - 1), _file("b", 2), length=2**53 - 1),

@@ -133,13 +133,6 @@ def test_secrets_are_not_pickled(secret: object, protocol: int) -> None:
         pickle.dumps(secret, protocol)
 
 
-def test_links_are_written_on_purpose_only() -> None:
-    whole = link.Link("https://h", FRAGMENT)
-    for text in (str(whole), f"{whole}", repr(whole)):
-        assert text == "<manage link>"
-    assert whole.encode() == f"https://h/m#{FRAGMENT.encode()}"
-
-
 # ---------------------------------------------------------------- calls
 
 MODULES = {str(path.relative_to(SOURCE)): ast.parse(path.read_text()) for path in SOURCE.rglob("*.py")}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -342,8 +343,19 @@ def test_vector(path: Path) -> None:
     with pytest.raises(ConsigneError) as caught:
         act(vector["given"])
     assert caught.value.code == vector["expect"]
+    assert_it_is_said_in_sentences(caught.value)
     if "segment" in vector:
         assert getattr(caught.value, "segment", None) == vector["segment"]
+
+
+def assert_it_is_said_in_sentences(error: ConsigneError) -> None:
+    """What happened and what to do, each a sentence, and a manifest's fault behind a colon."""
+    for sentence in (str(error), error.hint):
+        assert re.fullmatch(r"[A-Z][a-z` ][^\n]*[A-Za-z0-9`)#]\.", sentence), sentence
+        assert sum(map(str.isupper, sentence)) <= 8, sentence
+    if error.code == "manifest-invalid":
+        assert re.search(r"is invalid: [a-z`][a-z` ].*[A-Za-z`0-9]\.\Z", str(error)), str(error)
+    assert getattr(error, "segment", None) is None or str(error.segment) in str(error)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

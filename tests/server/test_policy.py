@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import time
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from consigne import protocol
@@ -35,10 +36,13 @@ def test_ranges_within(wanted: Range, length: int) -> None:
     try:
         span = ranges.within(wanted, length)
     except Refusal as refusal:
-        assert refusal.code == "range-not-satisfiable"  # noqa: PT017 - one of two outcomes
+        said = refusal.code, refusal.extra
+        assert said == ("range-not-satisfiable", {"length": length})
         assert expected == []
     else:
+        assert expected
         assert list(range(*span)) == expected
+        assert span.size == len(expected)
 
 
 @given(asked, st.integers(1, 50), st.integers(0, 50), st.booleans())
@@ -86,19 +90,60 @@ def test_missing_parts(parts: set[int], length: int) -> None:
     except Refusal as refusal:
         assert refusal.code == "parts-missing"  # noqa: PT017 - one of two outcomes
         listed = refusal.extra["missing"]
-        assert {part for first, last in listed for part in range(first, last + 1)} == missing
+        assert listed == rules.merged(sorted(missing))
     else:
         assert not missing
 
 
 @pytest.mark.parametrize("parts", [[(0, 10), (1, 4)], [(0, 9), (1, 5)], [(0, 10), (1, 5), (2, 1)], [(5, 1)]])
-def test_parts_that_disagree_with_the_length(parts: set[int]) -> None:
+def test_parts_that_disagree_with_the_length(parts: list[tuple[int, int]]) -> None:
     with pytest.raises(Refusal) as caught:
         rules.judge_parts(parts, 15, 10)
     assert caught.value.code == "length-mismatch"
 
 
+def test_a_part_behind_the_last_disagrees_though_it_is_empty() -> None:
+    with pytest.raises(Refusal) as caught:
+        rules.judge_parts([(0, 10), (1, 10), (2, 0)], 20, 10)
+    assert caught.value.code == "length-mismatch"
+
+
+def test_not_more_missing_parts_are_listed_than_anybody_needs() -> None:
+    there = [(part, 10) for part in range(1, 4000, 2)]
+    with pytest.raises(Refusal) as caught:
+        rules.judge_parts(there, 40_000, 10)
+    assert caught.value.extra == {"missing": [[part, part] for part in range(0, 2000, 2)]}
+
+
+@pytest.mark.parametrize(("part", "length"), [(0, 10), (1, 10), (2, 5)])
+def test_all_parts_are_full_but_the_last(part: int, length: int) -> None:
+    assert rules.length_at(part, 25, 10) == length
+
+
+@pytest.mark.parametrize(
+    ("wanted", "length", "start", "durable", "expected"),
+    [
+        (Range(0, 4, None), 10, 0, 8, (0, 5)),
+        (Range(0, 4, None), None, 0, 8, (0, 5)),
+        (Range(2, None, None), None, 2, 8, (2, 8)),
+        (Range(2, None, None), 10, 2, 10, (2, 10)),
+        (Range(5, None, None), None, 5, 5, None),
+        (Range(5, 9, None), 10, 5, 3, None),
+    ],
+)
+def test_what_is_there_so_far(
+    wanted: Range, length: int | None, start: int, durable: int, expected: tuple[int, int] | None
+) -> None:
+    assert ranges.so_far(wanted, length, start, durable) == expected
+
+
+def test_no_range_is_all_of_it() -> None:
+    assert ranges.within(None, 7) == (0, 7)
+
+
 @given(st.floats(0, 4e9), st.integers(1, 60 * protocol.DAY))
+@example(now=1.0, lifetime=protocol.DAY)
+@example(now=1.0, lifetime=protocol.DAY - 1)
 def test_ends_are_rounded_up(now: float, lifetime: int) -> None:
     end = days.end_of(now, lifetime)
     step = protocol.DAY if lifetime >= protocol.DAY else days.HOUR
@@ -114,6 +159,37 @@ def test_ends_can_always_be_written() -> None:
     assert days.rfc3339(0) == "1970-01-01T00:00:00Z"
     moment = datetime(2026, 11, 23, tzinfo=UTC)
     assert days.rfc3339(int(moment.timestamp())) == "2026-11-23T00:00:00Z"
+
+
+def test_instants_are_written_in_utc_wherever_the_host_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        assert days.rfc3339(0) == "1970-01-01T00:00:00Z"
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+@pytest.mark.parametrize(
+    ("now", "not_before", "wrong", "wait"),
+    [
+        (100, 101, 10, 1),
+        (100, 100, 10, 0),
+        (100, 99, 10, 0),
+        (100.5, 102, 10, 2),
+        (100, 103, 10, 0),  # more than its delay: a clock that was set back
+        (100, 106, 12, 0),
+        (100, 105, 12, 5),
+    ],
+)
+def test_seconds_to_wait(now: float, not_before: int, wrong: int, wait: int) -> None:
+    assert guessing.seconds_to_wait(now, not_before, wrong) == wait
+
+
+def test_without_a_delay_nothing_is_written_down() -> None:
+    assert guessing.not_before_after(100.5, 9) == 0
+    assert guessing.not_before_after(100.5, 10) == 102
 
 
 def test_delays() -> None:

@@ -75,7 +75,7 @@ class Layout:
 
     def plain_start(self, segment: int) -> int:
         """Offset in the plaintext of a segment's first byte."""
-        return 0 if segment == 0 else FIRST_CAPACITY + (segment - 1) * CAPACITY
+        return max(0, segment * CAPACITY - HEADER_SIZE)
 
     def plain_range(self, segment: int) -> tuple[int, int]:
         """[start, stop) of a segment in the plaintext."""
@@ -88,7 +88,7 @@ class Layout:
 
     def segment_at(self, offset: int) -> int:
         """The segment that holds plaintext byte `offset`."""
-        return 0 if offset < FIRST_CAPACITY else 1 + (offset - FIRST_CAPACITY) // CAPACITY
+        return (offset + HEADER_SIZE) // CAPACITY
 
 
 class _Cipher:
@@ -170,7 +170,10 @@ def check_length(layout: Layout, announced: int) -> None:
 def truncated(segment: int) -> AuthenticityError:
     """The content ended before its announced length."""
     return AuthenticityError(
-        "content-truncated", f"The content ends early, in segment {segment}.", segment=segment
+        "content-truncated",
+        f"The content ends early, in segment {segment}.",
+        hint="Give the same command again; if it stays, the host has lost the rest.",
+        segment=segment,
     )
 
 

@@ -168,4 +168,6 @@ def password_bytes(password: str) -> bytes:
     try:
         return unicodedata.normalize("NFC", password).encode("utf-8")
     except UnicodeEncodeError:
-        raise UsageError("password-unusable", "The password is not valid Unicode text.") from None
+        raise UsageError(
+            "password-unusable", "The password is not valid Unicode text.", hint="Give it in UTF-8."
+        ) from None

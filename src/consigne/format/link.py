@@ -9,7 +9,6 @@ preview sees which file is meant.
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -17,6 +16,7 @@ from typing import Final
 
 from consigne.errors import UsageError
 from consigne.format.secret import Secret
+from consigne.protocol import b64u
 
 FRAGMENT_LENGTH: Final = 46
 FLAG_PASSWORD: Final = 0x01
@@ -51,7 +51,7 @@ class Fragment(Secret):
     def encode(self) -> str:
         """The one text of this fragment: 46 characters."""
         flags = FLAG_PASSWORD if self.password else 0
-        return base64.urlsafe_b64encode(bytes([self.kind, flags]) + self.secret).rstrip(b"=").decode("ascii")
+        return b64u(bytes([self.kind, flags]) + self.secret)
 
 
 @dataclass(frozen=True)
@@ -120,20 +120,17 @@ def parse_link(text: str, wanted: Kind | None = None) -> Link:
 def _address(url: str) -> re.Match[str]:
     """What stands before the `#`, read by one grammar: URL parsers disagree on the rest."""
     match = _ADDRESS.fullmatch(url) if len(url) <= MAX_URL else None
-    if match is None or int(match["port"] or 0) > MAX_PORT:
+    if match is None or int(match["port"] or "0") > MAX_PORT:
         raise _incomplete()
     return match
 
 
 def _decode(text: str) -> bytes | None:
-    """Bytes out of canonical base64url without padding, or None."""
+    """Bytes out of canonical base64url without padding, or None. Four characters, or all of them."""
     if not ALPHABET.issuperset(text):
         return None
-    try:
-        data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    except binascii.Error:
-        return None
-    return data if base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii") == text else None
+    data = base64.urlsafe_b64decode(text + "==")  # padding that is not needed is passed over
+    return data if b64u(data) == text else None
 
 
 def _incomplete() -> UsageError:

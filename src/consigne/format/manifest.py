@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hmac
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -196,8 +197,9 @@ def _links(value: object) -> tuple[LinkEntry, ...]:
 
 
 def _link(value: object) -> LinkEntry:
-    number = value.get("n") if isinstance(value, dict) else None
-    flags = value.get("flags") if isinstance(value, dict) else None
+    if not isinstance(value, dict):
+        raise invalid("a link is not an object")
+    number, flags = value.get("n"), value.get("flags")
     if not isinstance(number, str) or not _LINK_NUMBER.match(number) or int(number) > keys.MAX_LINK_NUMBER:
         raise invalid("a link has no number")
     if not _is_whole(flags) or flags not in (0, 1):
@@ -207,14 +209,10 @@ def _link(value: object) -> LinkEntry:
 
 def _bytes(value: dict[str, Any], name: str) -> bytes:
     text = value.get(name)
-    try:
-        return unb64u(text) if isinstance(text, str) else _missing(name)
-    except ValueError:
-        raise invalid(f"`{name}` is not 32 bytes of base64url") from None
-
-
-def _missing(name: str) -> bytes:
-    raise ValueError(name)
+    if isinstance(text, str):
+        with suppress(ValueError):
+            return unb64u(text)
+    raise invalid(f"`{name}` is not 32 bytes of base64url")
 
 
 def _text(value: dict[str, Any], name: str) -> str | None:

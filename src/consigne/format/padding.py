@@ -12,9 +12,7 @@ MINIMUM: Final = 4096
 
 
 def padme(length: int) -> int:
-    """`length` rounded up to the next Padmé size, bytes; integers only."""
-    if length < 2:
-        return length
+    """`length`, at least 1, rounded up to the next Padmé size, bytes; integers only."""
     exponent = length.bit_length() - 1
     kept_bits = exponent.bit_length()
     mask = (1 << exponent - kept_bits) - 1

@@ -43,8 +43,7 @@ def conflict(paths: Iterable[str]) -> str | None:
     """
     in_order = sorted(path.replace("/", "\0") for path in paths)
     for before, path in pairwise(in_order):
-        is_file = not before.endswith("\0")
-        if path == before or (is_file and path.startswith(before + "\0")):
+        if path == before or path.startswith(before + "\0"):  # nothing follows the `/` of a folder so
             return before.replace("\0", "/")
     return None
 

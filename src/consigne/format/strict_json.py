@@ -67,18 +67,18 @@ def invalid(reason: str) -> AuthenticityError:
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     result = dict(pairs)
     if len(result) != len(pairs):
-        raise ValueError("a name stands twice")
+        raise ValueError  # a name stands twice
     return result
 
 
 def _number(text: str) -> int:
     if not _NUMBER.match(text) or int(text) > MAX_NUMBER:
-        raise ValueError("not a number of the format")
+        raise ValueError
     return int(text)
 
 
 def _refuse(_text: str) -> NoReturn:
-    raise ValueError("not a number of the format")
+    raise ValueError
 
 
 def _check_count(data: bytes) -> None:

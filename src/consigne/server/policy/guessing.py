@@ -25,7 +25,7 @@ def delay_after(wrong: int) -> int:
     """Seconds without judgement after so many wrong tokens in all."""
     if wrong < FREE:
         return 0
-    return int(min(2 ** min(wrong - FREE, 12), LONGEST))
+    return int(min(2 ** min(wrong - FREE, LONGEST.bit_length()), LONGEST))
 
 
 def seconds_to_wait(now: float, not_before: int, wrong: int) -> int:
@@ -34,8 +34,8 @@ def seconds_to_wait(now: float, not_before: int, wrong: int) -> int:
     No wait is longer than its delay: more than that is left over from a clock that
     has been set back since, and must not shut a link for months.
     """
-    left = math.ceil(not_before - now)
-    return left if 0 < left <= delay_after(wrong) + 1 else 0
+    left = max(0, math.ceil(not_before - now))
+    return left if left <= delay_after(wrong) + 1 else 0
 
 
 def not_before_after(now: float, wrong: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from consigne.protocol import ID_TEXT, b64u, unb64u
+from consigne.protocol import b64u, unb64u
 
 VERSION_TEXT: Final = 16  # characters of an owner capsule's hash that its name carries
 
@@ -43,7 +43,7 @@ def read_name(name: str) -> CapsuleName | None:
 def read_id(text: str) -> bytes | None:
     """The id that a text stands for, if it is one."""
     try:
-        return unb64u(text) if len(text) == ID_TEXT else None
+        return unb64u(text)
     except ValueError:
         return None
 
