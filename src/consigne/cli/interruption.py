@@ -49,12 +49,17 @@ def resumable() -> Iterator[None]:
 
 def acknowledge(interrupt: KeyboardInterrupt, voice: Voice) -> int:
     """Say that the command was interrupted; its exit code. Nothing interrupts this."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    hear_no_more()
     hint = next(iter(getattr(interrupt, "__notes__", ())), "")
     voice.fail(ConsigneError("interrupted", "Interrupted.", hint=hint))
     number = signal.SIGTERM if isinstance(interrupt, TerminatedError) else signal.SIGINT
     return SIGNALLED + number
+
+
+def hear_no_more() -> None:
+    """The outcome stands: what comes now would only break the goodbye, with a traceback."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def leave_at_once_if_threads_linger(code: int) -> None:

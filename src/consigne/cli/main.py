@@ -28,6 +28,7 @@ def run() -> NoReturn:
     # into looking for some.
     gc.set_threshold(100_000, 50, 50)
     code = main(sys.argv[1:])
+    interruption.hear_no_more()
     interruption.leave_at_once_if_threads_linger(code)
     sys.exit(code)
 
