@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 LISTEN ?= 127.0.0.1:8080
 DATA   ?= .data
 
-.PHONY: help run test check lint soak bench lock vectors clean
+.PHONY: help run test check lint soak bench mutants lock vectors clean
 
 help:             ## this list
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -15,7 +15,7 @@ run: $(VENV)/.run ## set up, and start a host at http://127.0.0.1:8080
 	@echo "In another terminal, paste:  $(BIN)/consigne put README.md"
 	@exec $(BIN)/consigne serve --listen $(LISTEN) --data $(DATA)
 
-test: lint        ## set up, and run every test; the line coverage of src/consigne stays above 95 %
+test: lint        ## set up, and run every test; lines and branches of src/consigne stay covered above 95 %
 	rm -f .coverage .coverage.*
 	$(BIN)/coverage run -m pytest -n 2 --dist loadgroup tests
 	$(BIN)/coverage combine -q
@@ -38,6 +38,10 @@ bench: $(VENV)/.dev ## side by side with what a person would use instead
 	sh benchmarks/install.sh
 	$(BIN)/python -m benchmarks
 
+mutants: $(VENV)/.dev ## change format and policy in one place at a time, and see a test fail; an hour of one core
+	nice -n 19 $(BIN)/mutmut run --max-children 1
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.mutants > benchmarks/results/$$(date +%F)-mutants.json
+
 vectors: $(VENV)/.dev ## write spec/vectors again
 	$(BIN)/python spec/generate.py
 
@@ -48,7 +52,7 @@ lock:             ## resolve the requirement files again (needs uv)
 	  --custom-compile-command "make lock" --extra server --extra socks --group dev pyproject.toml -o requirements/dev.txt
 
 clean:            ## remove what was built, never the data
-	rm -rf $(VENV) .bench .mypy_cache .ruff_cache .pytest_cache .coverage .coverage.*
+	rm -rf $(VENV) .bench .mypy_cache .ruff_cache .pytest_cache .coverage .coverage.* mutants
 
 # Stamps: each is newer than what it was made from. `pip install -e` is without
 # dependencies, so that only what the lock files name, with its hash, is installed.

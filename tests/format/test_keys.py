@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pickle
+
+import pytest
+
 from consigne.format import keys, labels
 from consigne.format.link import Fragment, Kind, Link
 
@@ -23,6 +27,17 @@ def test_secrets_do_not_print() -> None:
             assert secret.hex() not in text
             assert repr(secret)[2:-1] not in text
             assert link.fragment.encode() not in text
+
+
+def test_secrets_are_not_pickled() -> None:
+    with pytest.raises(TypeError, match=r"^Owner holds a secret: it is not pickled$"):
+        pickle.dumps(keys.Owner(bytes(32)))
+
+
+def test_an_owner_is_nobody_who_ever_was() -> None:
+    owners = {keys.Owner.fresh().secret for _ in range(100)}
+    assert len(owners) == 100
+    assert {len(secret) for secret in owners} == {32}
 
 
 def test_link_numbers_are_never_the_first() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import time
 from datetime import UTC, datetime
@@ -192,6 +193,11 @@ def test_without_a_delay_nothing_is_written_down() -> None:
     assert guessing.not_before_after(100.5, 10) == 102
 
 
+def test_days_begin_at_midnight() -> None:
+    assert [days.day_of(now) for now in (0, 86_399.9, 86_400, 86_400.5)] == [0, 0, 1, 1]
+    assert isinstance(days.day_of(1.5), int)
+
+
 def test_delays() -> None:
     assert [guessing.delay_after(wrong) for wrong in (0, 9, 10, 11, 12, 21, 22, 99, 10**9)] == [
         0, 0, 1, 2, 4, 2048, 3600, 3600, 3600,
@@ -214,6 +220,10 @@ def test_a_wait_never_exceeds_its_delay(now: float, wrong: int, passed: float) -
 def test_capsule_names_are_read_back(known: bytes | None, digest: bytes) -> None:
     assert naming.read_name(naming.link_capsule(known)) == (known, None)
     assert naming.read_name(naming.owner_capsule(known, digest)) == (known, naming.version_of(digest))
+
+
+def test_tags_are_those_of_the_protocol() -> None:
+    assert naming.tag(hashlib.sha256(b"capsule").digest()) == protocol.capsule_etag(b"capsule")
 
 
 @pytest.mark.parametrize("name", ["", "x", "A" * 42 + "B", "A" * 43 + ".", "A" * 43 + ".short", "A" * 44])
