@@ -1,0 +1,25 @@
+"""Everything that is fuzzed."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from tests.fuzz.target import Target
+
+NAMES = (
+    "capsules",
+    "manifests",
+    "json_texts",
+    "path_lists",
+    "contents",
+    "ranges",
+    "bodies",
+    "command_words",
+    "host_answers",
+)
+
+
+def named(name: str) -> Target:
+    """The target in the module of this name."""
+    target: Target = import_module(f"tests.fuzz.{name}").TARGET
+    return target
