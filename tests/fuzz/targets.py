@@ -7,6 +7,7 @@ from importlib import import_module
 from tests.fuzz.target import Target
 
 NAMES = (
+    "links",
     "capsules",
     "manifests",
     "json_texts",
