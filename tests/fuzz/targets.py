@@ -13,8 +13,11 @@ NAMES = (
     "json_texts",
     "path_lists",
     "contents",
+    "heads",
+    "conversations",
     "ranges",
     "bodies",
+    "requests",
     "command_words",
     "host_answers",
 )

@@ -47,6 +47,7 @@ class Connection(asyncio.BufferedProtocol):
         self._hub = hub
         self._transport: asyncio.Transport | None = None
         self._early = bytearray()  # the head so far, or what came after a request
+        self._let_pass = False  # an empty line before this head
         self._exchange: Exchange | None = None
         self._running = False  # the application has the exchange
         self._closing = False
@@ -185,8 +186,9 @@ class Connection(asyncio.BufferedProtocol):
         early = self._early
         if self._hub.may_go(self, ARRIVING):  # its first bytes
             self._set_timer(self._hub.settings.head_timeout)
-        if early.startswith(b"\r\n"):
+        if early.startswith(b"\r\n") and not self._let_pass:
             del early[:2]  # RFC 9112, 2.2: one empty line before a request is let pass
+            self._let_pass = True
         size = early.find(heads.END) + len(heads.END)
         most = self._hub.settings.head_size
         if size > most or (size < len(heads.END) and len(early) >= most):
@@ -197,6 +199,7 @@ class Connection(asyncio.BufferedProtocol):
             self._begin(data)
 
     def _begin(self, data: bytes) -> None:
+        self._let_pass = False
         try:
             head = heads.parse(data)
             if (head.length or 0) > MOST_BODY:

@@ -23,10 +23,10 @@ from consigne.server.refusal import Refusal
 
 END: Final = b"\r\n\r\n"
 LENGTH: Final = re.compile(rb"[0-9]{1,16}")
-# A bare CR or LF anywhere, or a line that begins with a blank: never two readings.
-AMBIGUOUS: Final = re.compile(rb"(?<!\r)\n|\r(?!\n)|\n[ \t]|\0")
+# A bare CR or LF anywhere, an empty line first, or one that begins with a blank: never two readings.
+AMBIGUOUS: Final = re.compile(rb"\A\r|(?<!\r)\n|\r(?!\n)|\n[ \t]|\0")
 # What is a control character, a border or an end to some readers of a path: routes match exactly.
-UNCLEAR: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+UNCLEAR: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\\]")
 ENCODED_SLASH: Final = re.compile(r"%(?:2f|5c)", re.IGNORECASE)
 HOST: Final = re.compile(rb"[A-Za-z0-9.:_~%\[\]-]*")
 MOST_HEADERS: Final = 100
@@ -60,7 +60,8 @@ class _Listener:
         self.url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self.headers.append((name.lower(), value))
+        # RFC 9112, 5.1: blanks around a value are none of it.
+        self.headers.append((name.lower(), value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:
         self.heads += 1
