@@ -18,6 +18,7 @@ NAMES = (
     "ranges",
     "bodies",
     "requests",
+    "host_settings",
     "command_words",
     "host_answers",
 )

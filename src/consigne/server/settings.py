@@ -183,7 +183,7 @@ def _read_file(config: Path) -> dict[str, Any]:
         found = tomllib.loads(config.read_text(encoding="utf-8"))
     except OSError as error:
         raise _refusal("the file of --config cannot be read", error.strerror or "") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+    except (ValueError, RecursionError):  # no TOML, no UTF-8, or more of it than any setting needs
         raise _refusal("the file of --config is not TOML", "See docs/settings.md for an example.") from None
     unknown = sorted(set(found) - {field.name for field in dataclasses.fields(Settings)})
     if unknown:
@@ -204,10 +204,10 @@ def _parse(field: dataclasses.Field[Any], value: object, source: str) -> str | i
 
 
 def _parse_number(kind: str, value: object) -> float | None:
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int | float):
-        return value if kind == "seconds" or value == int(value) else None
+    if isinstance(value, int):
+        return None if isinstance(value, bool) else value
+    if isinstance(value, float):
+        return value if kind == "seconds" or value.is_integer() else None
     units = {"size": SIZES, "time": TIMES, "seconds": TIMES}.get(kind, {"": 1})
     match = re.fullmatch(r"([0-9]{1,16})(\.[0-9]{1,6})? ?([A-Za-z]{0,3})", str(value).strip(), re.ASCII)
     if match is None or match[3] not in units or (match[2] and kind != "seconds"):
