@@ -20,6 +20,8 @@ NAMES = (
     "requests",
     "host_settings",
     "command_words",
+    "journals",
+    "receipts",
     "host_answers",
 )
 

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Final
 from consigne.client.crew import Crew
 from consigne.client.destination import Destination, Placed, choose
 from consigne.client.fetching import FETCHERS, Download, Fetcher, jobs_of, open_download
-from consigne.client.journal import Journal
+from consigne.client.journal import Journal, secrets_of
 from consigne.client.opening import OpenedLink, open_link
 from consigne.client.patience import Patience
 from consigne.client.progress import Meter
 from consigne.client.segments import SegmentSet
 from consigne.errors import AuthenticityError, GoneError, HostError
-from consigne.protocol import b64u, unb64u
+from consigne.protocol import b64u
 
 if TYPE_CHECKING:
     from consigne.client.fetching import Run
@@ -110,14 +110,22 @@ def _moving() -> bytes:
 
 def _remembered_segments(layout: Layout, journal: Journal, destination: Destination) -> SegmentSet:
     """What an earlier get flushed, as long as the files that it lies in are still there."""
-    done = SegmentSet()
-    for record in journal.records:
-        if len(record) == RUN_SIZE:
-            done.add_run(*struct.unpack(">II", record))
+    done = flushed_segments(layout, journal.records)
     if done.count and not destination.holds(layout, done, _place(journal)):
         done = SegmentSet()
     if journal.head is not None and not done.count:
         journal.start(journal.head)
+    return done
+
+
+def flushed_segments(layout: Layout, records: list[bytes]) -> SegmentSet:
+    """The segments that a get's records name. A share may be another one than when they were written."""
+    done = SegmentSet()
+    for record in records:
+        if len(record) == RUN_SIZE:
+            first, last = struct.unpack(">II", record)
+            if last < layout.segments:
+                done.add_run(first, last)
     return done
 
 
@@ -132,17 +140,20 @@ def _leave(failure: BaseException, destination: Destination, journal: Journal, d
 
 def _place(journal: Journal) -> str | None:
     """The partial folder that the journal speaks of: it may come from a backup, and this be another."""
-    return (journal.head or {}).get("place")
+    place = (journal.head or {}).get("place")
+    return place if isinstance(place, str) else None
 
 
 def _start(remote: Remote, opened: OpenedLink, journal: Journal, place: str | None) -> Download:
     """The journal's ticket where it still works, so that going on counts once; or a new one."""
     manifest, patience = opened.manifest, Patience()
-    if journal.head is not None:
+    head = journal.head or {}
+    tickets = secrets_of(head, "ticket")
+    if tickets is not None:
         if place != _place(journal):
-            journal.restart({**journal.head, "place": place})
+            journal.restart({**head, "place": place})
         try:
-            return open_download(remote, manifest, unb64u(journal.head["ticket"]), patience)
+            return open_download(remote, manifest, tickets[0], patience)
         except (GoneError, HostError) as error:
             if error.code not in ("token-wrong", "ticket-spent", "not-found", "gone"):
                 raise

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from consigne.client import locking
 from consigne.client.places import flush_folder, journals_folder, private_opener
 from consigne.errors import LocalError
-from consigne.protocol import DAY
+from consigne.protocol import DAY, unb64u
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -151,13 +151,32 @@ class Journal:
         line = data[CHECK_SIZE : line_end + 1]
         if line_end < 0 or data[:CHECK_SIZE] != _check(line):
             return
-        self.head = json.loads(line)
+        self.head = _head_of(line)
+        if self.head is None:
+            return
         end = line_end + 1
         for record, record_end in _records(data, end):
             self.records.append(record)
             end = record_end
         os.ftruncate(self._handle, end)
         os.lseek(self._handle, end, os.SEEK_SET)
+
+
+def secrets_of(head: dict[str, Any], *names: str) -> list[bytes] | None:
+    """32 bytes for each name in a head; None where it lacks one, as a head of another version may."""
+    try:
+        return [unb64u(str(head[name])) for name in names]
+    except (KeyError, ValueError):
+        return None
+
+
+def _head_of(line: bytes) -> dict[str, Any] | None:
+    """What a head says; None where nothing of ours wrote it."""
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
 
 
 def _records(data: bytes, at: int) -> Iterator[tuple[bytes, int]]:

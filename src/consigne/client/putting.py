@@ -111,13 +111,15 @@ def _go_on(
 ) -> tuple[Plan, protocol.ObjectState] | None:
     """The journal's plan and the object's state, or None when it must not be gone on with.
 
-    Not when files changed, the password is another, the object is gone, or the host
-    has a part whose tags the journal lacks (it may come from a backup): then a fresh
-    owner secret is the only safe way.
+    Not when the journal is another version's, files changed, the password is another,
+    the object is gone, or the host has a part whose tags the journal lacks (it may come
+    from a backup): then a fresh owner secret is the only safe way.
     """
     head = journal.head or {}
     plan = Plan.remembered(head, options)
-    if plan.is_of(head) and head["fingerprint"] == found.fingerprint():
+    if plan is None:
+        return None
+    if plan.is_of(head) and head.get("fingerprint") == found.fingerprint():
         try:
             state = _checked_begin(remote, plan, layout)
         except GoneError:

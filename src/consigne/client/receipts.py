@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_RECEIPT: Final = 1 << 20
+MAX_COUNT: Final = 2**53
 NAMES_KEPT: Final = 20
 
 
@@ -79,6 +80,18 @@ def _load(path: Path) -> Receipt | None:
     try:
         if path.stat().st_size > MAX_RECEIPT:
             return None
-        return Receipt(**json.loads(path.read_bytes()))
-    except (OSError, ValueError, TypeError):
+        receipt = Receipt(**json.loads(path.read_bytes()))
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
+    return receipt if _is_sound(receipt) else None
+
+
+def _is_sound(receipt: Receipt) -> bool:
+    """Whether everything is what it should be: the file may be damaged, or of another version."""
+    names, texts = receipt.names, (receipt.link, receipt.manage, receipt.expires)
+    return (
+        all(isinstance(text, str) and text.isascii() and text.isprintable() for text in texts)
+        and isinstance(names, list)
+        and all(isinstance(name, str) for name in names)
+        and all(type(count) is int and 0 <= count < MAX_COUNT for count in (receipt.files, receipt.bytes))
+    )

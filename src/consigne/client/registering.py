@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from consigne.client.answers import broken
+from consigne.client.journal import secrets_of
 from consigne.client.patience import Patience
 from consigne.client.sending import Upload
 from consigne.errors import ConsigneError, HostError, UsageError
@@ -20,7 +21,7 @@ from consigne.format.content import Layout, Sealer
 from consigne.format.link import Fragment, Kind, Link
 from consigne.format.manifest import FileEntry, LinkEntry, Manifest, encode
 from consigne.format.secret import Secret
-from consigne.protocol import b64u, part_count, token_hash, unb64u
+from consigne.protocol import b64u, part_count, token_hash
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,14 +66,14 @@ class Plan(Secret):
         return cls._of(keys.Owner.fresh(), options, capsule.fresh_salt(), capsule.fresh_salt())
 
     @classmethod
-    def remembered(cls, head: dict[str, Any], options: PutOptions) -> Self:
-        """The plan that a journal holds."""
-        owner = keys.Owner(unb64u(head["owner"]))
-        return cls._of(owner, options, unb64u(head["link_salt_secret"]), unb64u(head["owner_salt_secret"]))
+    def remembered(cls, head: dict[str, Any], options: PutOptions) -> Self | None:
+        """The plan that a journal holds; None where it holds none."""
+        found = secrets_of(head, "owner", "link_salt_secret", "owner_salt_secret")
+        return cls._of(keys.Owner(found[0]), options, found[1], found[2]) if found is not None else None
 
     def is_of(self, head: dict[str, Any]) -> bool:
         """Whether it is the journal's plan, password and all."""
-        return bool(head["token_hash"] == b64u(token_hash(self.reader.token)))
+        return bool(head.get("token_hash") == b64u(token_hash(self.reader.token)))
 
     @classmethod
     def _of(

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from consigne.client.source import SourceFile
     from consigne.format.content import Layout, Sealer
 
+PART_SIZE: Final = 4  # bytes of a record that number the part
 MAX_SENDERS: Final = 4
 MAX_BUFFERS: Final = 64 * MIB
 SMALL_FILE: Final = MIB // 4
@@ -70,8 +71,9 @@ class PartJournal:
         self._journal = journal
         self._known: dict[int, bytes] = {}
         for record in journal.records:
-            (part,) = struct.unpack_from(">I", record)
-            self._known[part] = record[4:]
+            if len(record) >= PART_SIZE + TAG_SIZE:
+                (part,) = struct.unpack_from(">I", record)
+                self._known[part] = record[PART_SIZE:]
 
     @property
     def parts(self) -> frozenset[int]:
