@@ -32,6 +32,7 @@ class Host:
     settings: dict[str, str] = field(default_factory=dict)
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
+    environment: dict[str, str] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -52,7 +53,7 @@ class Host:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [CONSIGNE, "serve", "--data", str(self.data), "--listen", f"127.0.0.1:{self.port}"],
-                env={**os.environ, **given},
+                env={**os.environ, **given, **self.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

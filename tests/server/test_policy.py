@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from consigne import protocol
 from consigne.server.policy import days, guessing, naming, ranges, rules
+from consigne.server.policy.leaps import Leaps
 from consigne.server.policy.ranges import Range
 from consigne.server.refusal import Refusal
 
@@ -196,6 +197,22 @@ def test_without_a_delay_nothing_is_written_down() -> None:
 def test_days_begin_at_midnight() -> None:
     assert [days.day_of(now) for now in (0, 86_399.9, 86_400, 86_400.5)] == [0, 0, 1, 1]
     assert isinstance(days.day_of(1.5), int)
+
+
+def test_a_leap_ahead_is_doubted_for_a_day() -> None:
+    leaps, year = Leaps(), 365 * protocol.DAY
+    assert not leaps.doubts(1000, 0)
+    assert not leaps.doubts(5000 + 600, 4000)  # it was set
+    assert not leaps.doubts(6000 + 4200, 5000)  # within an hour of what was believed last
+    assert leaps.doubts(year, 6000)
+    assert leaps.doubts(year + 3600, 6000 + 3600)
+    assert not leaps.doubts(20_000, 15_000)  # it is back
+    assert leaps.doubts(year, 16_000)
+    assert leaps.doubts(year + protocol.DAY - 1, 16_000 + protocol.DAY - 1)
+    assert not leaps.doubts(year + protocol.DAY, 16_000 + protocol.DAY)  # it stood by it
+    assert not leaps.doubts(year + protocol.DAY + 600, 16_600 + protocol.DAY)
+    assert not leaps.doubts(5000, 17_000 + protocol.DAY)  # behind: believed at once
+    assert leaps.doubts(year, 18_000 + protocol.DAY)
 
 
 def test_delays() -> None:

@@ -40,6 +40,15 @@ def make_durable_folder(folder: Path) -> None:
             raise
 
 
+def make_durable_subfolder(folder: Path) -> None:
+    """Make a private folder in one that is there, durable. Raises OSError.
+
+    Where the one above is missing its disk is, and nothing may be taken into the folder beneath.
+    """
+    folder.mkdir(mode=0o700, exist_ok=True)
+    sync_folder(folder.parent)
+
+
 def lock(file: Path) -> int:
     """Hold a lock file until the descriptor is closed. Raises BlockingIOError if another does."""
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -9,6 +9,7 @@ import resource
 import signal
 import socket
 import sys
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 from consigne.errors import ConsigneError, LocalError
@@ -18,6 +19,7 @@ from consigne.server.catalog import CatalogError
 from consigne.server.catalog.catalog import Catalog
 from consigne.server.folders import lock, make_durable_folder
 from consigne.server.http.hub import Hub
+from consigne.server.policy.leaps import Leaps
 from consigne.server.refusal import Refusal
 from consigne.server.service.binding import bind
 from consigne.server.service.service import Service
@@ -104,10 +106,14 @@ def _told() -> Iterator[None]:
 
 
 async def _sweep_now_and_then(service: Service, interval: float) -> None:
+    leaps = Leaps()
     while True:
         try:
-            report = await service.sweep()
-            logs.LOG.debug("swept: %s", report)
+            if leaps.doubts(service.clock(), time.clock_gettime(time.CLOCK_BOOTTIME)):
+                logs.LOG.error("the clock has leapt ahead: nothing is swept for a day, or until it is back")
+            else:
+                report = await service.sweep()
+                logs.LOG.debug("swept: %s", report)
         except Refusal as refusal:
             logs.LOG.error("the sweep ended early: %s", refusal.code)
         except Exception as error:  # noqa: BLE001  the next sweep may do better

@@ -108,6 +108,7 @@ class Catalog:
             connecting.create_private(self._file)
             connection = connecting.connect_writer(self._file)
             try:
+                connecting.secure_log(connection, self._file)
                 migrate(connection, self._file, known_migrations())
                 self._reserve.keep()
             except BaseException:

@@ -2,6 +2,8 @@
 
 WAL and synchronous=FULL: a commit that returned survives a power cut. secure_delete:
 what is deleted is overwritten, not merely unlinked. Files are for their owner only.
+
+The log that another process left is written again before it is believed: see `secure_log`.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from consigne.server.folders import make_durable_folder, sync_folder
 if TYPE_CHECKING:
     from pathlib import Path
 
+PIECE: Final = 2**20
 BUSY_TIMEOUT: Final = 5.0  # seconds that one process waits for another's transaction
 UNORDERED: Final = "WITHOUT ROWID"  # what {unordered} stands for on SQLite
 
@@ -49,6 +52,28 @@ def connect_reader(file: Path) -> sqlite3.Connection:
     connection = _connect(file)
     connection.execute("PRAGMA query_only=ON")
     return connection
+
+
+def secure_log(connection: sqlite3.Connection, file: Path) -> None:
+    """Bring what is in the write-ahead log to the disk, whoever wrote it. Raises sqlite3.Error, OSError.
+
+    A process that was killed before its flush, or whose flush failed, leaves commits that the page
+    cache shows and the disk may never have had; after a failed flush no later one brings them there.
+    Whatever is built on them would go with them when the power goes. Writing the same bytes again
+    makes them the disk's. The transaction keeps other programs from writing meanwhile.
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        log = os.open(f"{file}-wal", os.O_RDWR | os.O_CLOEXEC)
+        try:
+            offset = 0
+            while piece := os.pread(log, PIECE, offset):
+                offset += os.pwrite(log, piece, offset)
+            os.fsync(log)
+        finally:
+            os.close(log)
+    finally:
+        connection.execute("ROLLBACK")
 
 
 def _connect(file: Path) -> sqlite3.Connection:

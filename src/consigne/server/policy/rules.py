@@ -105,9 +105,9 @@ def judge_if_match(if_match: str | None, tag: str | None) -> None:
         raise Refusal("capsule-changed")
 
 
-def judge_room(needed: int, free: int, settings: Settings) -> None:
-    """Refuses `storage-full` what would leave less than `min_free` bytes on the disk."""
-    if free - needed < settings.min_free:
+def judge_room(needed: int, free: int, kept: int) -> None:
+    """Refuses `storage-full` what would leave less than `kept` bytes on the disk."""
+    if free - needed < kept:
         raise Refusal("storage-full")
 
 

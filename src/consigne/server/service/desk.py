@@ -96,9 +96,19 @@ class Desk:
     async def find_room(self, needed: int = 0) -> None:
         """Refuses `storage-full` unless there is room for `needed` more bytes, and for rows."""
         free = await stored(self.store.free())
-        rules.judge_room(self.receiving.bytes + needed, free, self.settings)
+        rules.judge_room(self.receiving.bytes + needed, free, self.settings.min_free)
+        await self._find_room_for_rows(self.settings.min_free)
+
+    async def find_room_for_ticket(self) -> None:
+        """Refuses `storage-full` where even readers would take the last of it.
+
+        They take rows only, out of what uploads leave: whoever fills a disk must not shut it to them.
+        """
+        await self._find_room_for_rows(self.settings.min_free // 2)
+
+    async def _find_room_for_rows(self, kept: int) -> None:
         try:
-            rules.judge_room(0, await self.catalog.free(), self.settings)
+            rules.judge_room(0, await self.catalog.free(), kept)
         except CatalogError as error:
             raise _refused(error) from error
 

@@ -78,7 +78,7 @@ class Downloads(Desk):
         Refuses as `rights.readable_link`, and `downloads-used-up`, `too-many-downloads`,
         `storage-full`.
         """
-        await self.find_room()
+        await self.find_room_for_ticket()
         ticket = secrets.token_bytes(protocol.ID_SIZE)
         now = self.clock()
         expires = days.full_hour_after(now, UNUSED_LIFETIME)

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 from consigne.protocol import DAY, b64u, unb64u
 from consigne.server.buffers import Buffers
-from consigne.server.folders import lock, make_durable_folder, sync_folder
+from consigne.server.folders import lock, make_durable_folder, make_durable_subfolder, sync_folder
 from consigne.server.stores import (
     Draft,
     ShortBody,
@@ -302,7 +302,7 @@ class DiskStore:
     def _shard(self, folder: Path) -> None:
         """A folder of files, durable in the folder above it before anybody relies on what it holds."""
         if folder not in self._durable:
-            make_durable_folder(folder)
+            make_durable_subfolder(folder)
             folder_to_the_day(folder.parent)
             self._durable.add(folder)
 
