@@ -7,7 +7,7 @@ failure of the host ever looks like success, or like anything about the request.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from consigne.server.catalog import CatalogError, CatalogFull
 from consigne.server.policy import rules
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from consigne.server.settings import Settings
 
 T = TypeVar("T")
+
+RESERVE: Final = b"reserve"  # whose turn it is with the room that is kept for removing
 
 
 class Store(Protocol):
@@ -90,8 +92,14 @@ class Desk:
         except Refusal as refusal:
             if refusal.code != "storage-full":
                 raise
-        await self.catalog.release_reserve()
-        return await self.write(operation)
+        async with self.turns.of(RESERVE):  # else a sweep that ends takes the room back in between
+            await self.catalog.release_reserve()
+            return await self.write(operation)
+
+    async def keep_reserve(self) -> None:
+        """Keep room for removing again, if there is any."""
+        async with self.turns.of(RESERVE):
+            await self.catalog.keep_reserve()
 
     async def find_room(self, needed: int = 0) -> None:
         """Refuses `storage-full` unless there is room for `needed` more bytes, and for rows."""

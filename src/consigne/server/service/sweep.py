@@ -67,7 +67,7 @@ class Sweeping(Desk):
             finally:
                 await self.catalog.drop_backups(days.day_of(self.clock()) - LEFT_FOR)
                 await self.tidy()
-                await self.catalog.keep_reserve()
+                await self.keep_reserve()
             return report
 
     async def _sweep_objects(self, report: SweepReport) -> None:
