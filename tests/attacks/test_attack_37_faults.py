@@ -241,6 +241,28 @@ def test_attack_37_a_full_catalog_beside_a_store_with_room(tmp_path: Path) -> No
         ledger.check(host.port)
 
 
+@pytest.mark.parametrize("end", ["kill", "stop"])
+def test_attack_37_a_start_on_a_full_disk(end: str, tmp_path: Path) -> None:
+    """Whoever restarts a host that is full must be able to remove something then."""
+    with (
+        small_disk(tmp_path / "disk", "40m") as disk,
+        Host(tmp_path / "host", on_two_disks(disk / "store", catalog=f"sqlite:///{disk}/catalog.db")) as host,
+    ):
+        ledger = Ledger(host.port)
+        ledger.put()
+        doomed = ledger.put()
+        with filled(disk):
+            while not ledger.codes:
+                ledger.put(100)
+            getattr(host, end)()
+            with filled(disk / "store"):  # what its end gave back
+                host.start()
+                ledger.remove(doomed)
+                assert doomed.removed
+        ledger.put()
+        ledger.check(host.port)
+
+
 def test_attack_37_the_sweep_does_not_take_back_the_room_that_a_removal_was_given(tmp_path: Path) -> None:
     """Seen in one of 24 runs of the test above: between the room and its use."""
 

@@ -7,6 +7,7 @@ runs on a small pool of connections that see the last commit and cannot write.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import queue
 import sqlite3
@@ -14,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from consigne.errors import LocalError
-from consigne.server.catalog import CatalogFailed, connecting
+from consigne.server.catalog import CatalogFailed, CatalogFull, connecting
 from consigne.server.catalog.migrating import drop_backups, known_migrations, migrate
 from consigne.server.catalog.reserve import Reserve
 from consigne.server.catalog.transaction import Transaction, typed
@@ -105,21 +106,31 @@ class Catalog:
 
     def _prepare(self) -> sqlite3.Connection:
         try:
-            connecting.create_private(self._file)
-            connection = connecting.connect_writer(self._file)
             try:
-                connecting.secure_log(connection, self._file)
-                migrate(connection, self._file, known_migrations())
-                self._reserve.keep()
-            except BaseException:
-                connection.close()
-                raise
+                connection = self._begin()
+            except (sqlite3.Error, OSError) as error:
+                if not _is_full(error):
+                    raise
+                self._reserve.release()  # the log needs room, and whoever starts here wants to remove
+                connection = self._begin()
+            self._reserve.keep()
         except (sqlite3.Error, OSError) as error:
             raise LocalError(
                 "catalog-failed",
                 f"The catalog cannot be opened: {error}",
                 hint="Check the file that `catalog` names, its rights, and the room on its disk.",
             ) from None
+        return connection
+
+    def _begin(self) -> sqlite3.Connection:
+        connecting.create_private(self._file)
+        connection = connecting.connect_writer(self._file)
+        try:
+            connecting.secure_log(connection, self._file)
+            migrate(connection, self._file, known_migrations())
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     def _view(self, operation: Callable[[Transaction], T]) -> T:
@@ -147,6 +158,12 @@ class Catalog:
             return
         finally:
             writing.close()
+
+
+def _is_full(error: sqlite3.Error | OSError) -> bool:
+    if isinstance(error, sqlite3.Error):
+        return isinstance(typed(error), CatalogFull)
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def _tidy(connection: sqlite3.Connection) -> None:
