@@ -29,7 +29,7 @@ from tests.hosts import Owner, ask
 from tests.load import crowd, picture
 from tests.load.clients import Clients
 from tests.load.crowd import Crowd
-from tests.load.vitals import Pulse, descriptors, pid_of, rss, settled
+from tests.load.vitals import Pulse, Sample, descriptors, pid_of, rss, settled
 from tests.processes import Host
 
 MINUTES = float(os.environ.get("CONSIGNE_TEST_MINUTES", "0.15"))
@@ -62,7 +62,10 @@ def record(story: str, values: dict[str, object]) -> None:
         file = Path(RESULTS) / f"{dt.datetime.now(dt.UTC):%F}-load.json"
         file.parent.mkdir(parents=True, exist_ok=True)
         known = json.loads(file.read_text()) if file.exists() else {}
-        file.write_text(json.dumps({**known, story: values}, indent=1) + "\n")
+        lines = [
+            f" {json.dumps(name)}: {json.dumps(told)}" for name, told in {**known, story: values}.items()
+        ]
+        file.write_text("{\n" + ",\n".join(lines) + "\n}\n")  # a line for each: samples are many
 
 
 def test_attack_36_a_thousand_idle_connections(tmp_path: Path) -> None:
@@ -193,7 +196,8 @@ def tell(
         "descriptors_most": pulse.most("descriptors"),
         "latency_median": median(latencies),
         "latency_p99": quantiles(latencies, n=100)[98],
-        "samples": [list(sample) for sample in pulse.samples],
+        "columns": Sample._fields,
+        "samples": [[value and round(value, 1) for value in sample] for sample in pulse.samples],
     }
     record("mixed load", story)
     if RESULTS:
