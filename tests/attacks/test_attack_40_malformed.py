@@ -27,7 +27,7 @@ from tests.hosts import Owner, Running, host_in_thread
 from tests.server.test_http_wire import MALFORMED
 
 SEED = int(os.environ.get("CONSIGNE_TEST_SEED", "20170120"))
-TOGETHER = 600 if int(os.environ.get("CONSIGNE_TEST_KILLS", "20")) < 200 else 20_000
+TOGETHER = 600 if int(os.environ.get("CONSIGNE_TEST_KILLS", "20")) < 200 else 100_000
 DATA = bytes(range(250)) * 4
 PATIENCE = 10.0  # seconds without a byte that count as a hang
 
