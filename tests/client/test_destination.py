@@ -171,6 +171,23 @@ def test_a_folder_that_is_not_ours_is_not_filled(tmp_path: Path) -> None:
     assert (tmp_path / "elsewhere/mine").read_text() == "mine"
 
 
+@pytest.mark.skipif(
+    os.name == "nt" or os.geteuid() != 0, reason="only root can give a folder to another user"
+)
+def test_a_folder_of_another_user_is_not_filled_nor_deleted(tmp_path: Path) -> None:
+    """Who shares the target folder could have prepared it, and would read and change what lies in it."""
+    partial = tmp_path / ".consigne-x.partial"
+    partial.mkdir(mode=0o777)
+    (partial / "theirs").write_text("theirs")
+    os.chown(partial, 4242, 4242)
+    destination = Destination(tmp_path, "x", choose(manifest_of(("mine", 1)), None), force=True)
+    with pytest.raises(LocalError) as caught:
+        destination.prepare(resume=False)
+    assert caught.value.code == "folder-unsafe"
+    destination.abandon()
+    assert (partial / "theirs").read_text() == "theirs"
+
+
 def test_two_who_share_a_folder_do_not_share_what_is_partial(tmp_path: Path) -> None:
     placed = choose(manifest_of(("f", 1)), None)
     one, other = (Destination(tmp_path, "x", placed, force=False) for _ in range(2))
@@ -179,6 +196,8 @@ def test_two_who_share_a_folder_do_not_share_what_is_partial(tmp_path: Path) -> 
         with other.held(), pytest.raises(LocalError) as caught:
             other.prepare(resume=False)
         assert caught.value.code == "journal-busy"
+        other.abandon()
+        assert one.exists, "what another get holds is not deleted"
 
 
 def test_what_is_gone_or_not_whole_is_not_counted(tmp_path: Path) -> None:
