@@ -257,6 +257,8 @@ LIES: dict[str, dict[str, object]] = {
     "another part size": {"part_size": 16 * MIB},
     "another length": {"length": 36 * MIB},
     "another object": {"id": "A" * 43},
+    "parts out of order": {"parts": [[1, 1], [0, 0]]},
+    "parts that are no numbers": {"parts": [[0, 1.0]]},
 }
 
 
