@@ -13,6 +13,7 @@ import inspect
 import pickle
 import pkgutil
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -221,3 +222,20 @@ def test_files_are_not_made_in_passing() -> None:
 def writes(mode: str | None) -> bool:
     """Whether a literal mode of `open` may create a file."""
     return mode is not None and re.fullmatch(r"'[rwxabt+]*[wxa][rwxabt+]*'", mode) is not None
+
+
+def test_no_security_rule_is_silenced() -> None:
+    """ruff's S rules hold in all of src, but where the name of a file looks like a password."""
+    silenced = [
+        (path.name, rule)
+        for path in SOURCE.rglob("*.py")
+        for line in re.findall(r"#\s*noqa:([^\n]*)", path.read_text())
+        for rule in re.findall(r"\bS\d{3}\b", line)
+    ]
+    assert set(silenced) <= {("putting.py", "S105")}
+    settings = tomllib.loads((SOURCE.parent / "pyproject.toml").read_text())["tool"]["ruff"]["lint"]
+    assert settings["select"] == ["ALL"]
+    assert not any(rule.startswith("S") and rule[1:].isdigit() for rule in settings["ignore"])
+    for place, rules in settings["per-file-ignores"].items():
+        if place.startswith("src/"):
+            assert set(rules) & {"S", *(rule for rule in rules if re.fullmatch(r"S\d+", rule))} <= {"S105"}

@@ -140,6 +140,24 @@ def test_what_is_missing_is_named() -> None:
     assert str(missing) == "The content ends early, in segment 3."
 
 
+EDGES = [content.FIRST_CAPACITY + more * content.CAPACITY for more in range(4)]
+
+
+@pytest.mark.parametrize(
+    "offset", [0, 1, *(edge + beside for edge in EDGES for beside in (-41, -40, -1, 0, 1))]
+)
+def test_each_byte_lies_in_one_segment(offset: int) -> None:
+    layout = content.Layout(EDGES[-1] + 100)
+    start, stop = layout.plain_range(layout.segment_at(offset))
+    assert start <= offset < stop
+    assert [layout.plain_start(number) for number in range(5)] == [0, *EDGES]
+
+
+def test_text_that_is_none_is_called_so() -> None:
+    with pytest.raises(AuthenticityError, match="it holds text that is not Unicode"):
+        strict_json.parse(b'"\\ud800"')
+
+
 @pytest.mark.parametrize("length", range(1, 70))
 def test_padding_keeps_the_highest_bits(length: int) -> None:
     """Padmé as its paper writes it, with floating point, where that is still exact."""

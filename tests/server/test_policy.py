@@ -139,8 +139,11 @@ def test_what_is_there_so_far(
     assert ranges.so_far(wanted, length, start, durable) == expected
 
 
-def test_no_range_is_all_of_it() -> None:
+def test_no_range_is_all_of_it_and_the_last_no_bytes_are_none() -> None:
     assert ranges.within(None, 7) == (0, 7)
+    assert ranges.within(Range(None, None, 9), 7) == (0, 7)
+    with pytest.raises(Refusal):
+        ranges.within(Range(None, None, 0), 7)
 
 
 @given(st.floats(0, 4e9), st.integers(1, 60 * protocol.DAY))
