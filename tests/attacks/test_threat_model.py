@@ -13,7 +13,7 @@ ATTACKS = {*range(1, 29), *range(36, 44)}
 
 
 def numbers_tested() -> set[int]:
-    """The numbers that the names of tests carry: `test_attack_03_…`, `test_attack_01_02_…` in a file's name do not count."""
+    """The numbers that names of tests carry, as `test_attack_03_…`."""
     sources = "".join(path.read_text() for path in HERE.parent.rglob("test_*.py"))
     return {int(number) for number in re.findall(r"^def test_attack_(\d\d)_", sources, re.MULTILINE)}
 
@@ -27,7 +27,7 @@ def test_adversaries_name_attacks_that_are_listed() -> None:
     rows = [line for line in PAGE.splitlines() if line.startswith("| **")]
     named: set[int] = set()
     for row in rows:
-        for first, last in re.findall(r"(\d+)(?:–(\d+))?", row.rstrip("| ").rpartition("|")[2]):
+        for first, last in re.findall(r"(\d+)(?:\u2013(\d+))?", row.rstrip("| ").rpartition("|")[2]):
             named.update(range(int(first), int(last or first) + 1))
     assert len(rows) >= 8
     assert named == LISTED
