@@ -103,7 +103,7 @@ class Uploader:
     def link_with(self, sealed: bytes, number: int = 0) -> str:
         """A link with this very capsule."""
         self._known_as(number).share(capsule=sealed)
-        return str(Link(self.host.url, Fragment(Kind.DOWNLOAD, self.owner.link_secret(number))))
+        return Link(self.host.url, Fragment(Kind.DOWNLOAD, self.owner.link_secret(number))).encode()
 
     def gives(self, *files: tuple[str, bytes]) -> str:
         """A link to honest files."""

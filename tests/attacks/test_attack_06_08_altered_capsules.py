@@ -246,7 +246,7 @@ def test_attack_07_a_capsule_that_needs_no_password(standing: Host, shell: Shell
 def test_attack_07_the_flag_taken_out_of_the_link(standing: Host, shell: Shell) -> None:
     """Whoever passes the link on may alter it; what is left opens nothing."""
     locked = Locked(shell)
-    bare = str(Link(standing.url, Fragment(Kind.DOWNLOAD, locked.secret)))
+    bare = Link(standing.url, Fragment(Kind.DOWNLOAD, locked.secret)).encode()
     done = shell.run("ls", bare)
     assert done.code == 6, done.err
     assert "token does not open" in done.err

@@ -256,7 +256,7 @@ class Vectors:
             return Fault(instead=answer(said))
 
         self.proxy.plan = plan
-        return str(Link(self.proxy.url, Fragment(Kind.DOWNLOAD, secret)))
+        return Link(self.proxy.url, Fragment(Kind.DOWNLOAD, secret)).encode()
 
 
 @pytest.fixture(scope="module")

@@ -134,7 +134,7 @@ def test_capsules(length: int, code: str | None) -> None:
 
 @pytest.mark.parametrize(("needed", "code"), [(90, None), (91, "storage-full")])
 def test_room(needed: int, code: str | None) -> None:
-    assert refusal(rules.judge_room, needed, 100, SETTINGS) == code
+    assert refusal(rules.judge_room, needed, 100, 10) == code
 
 
 @pytest.mark.parametrize(

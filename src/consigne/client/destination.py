@@ -113,7 +113,8 @@ class Destination:
         self._name_files()
         if not resume:
             self._empty()
-            (self._partial / PLACE).write_text(secrets.token_hex(16), "ascii")
+            with open(self._partial / PLACE, "x", encoding="ascii", opener=private_opener) as file:
+                file.write(secrets.token_hex(16))
         self._refuse_existing()
         self._make_folders()
         for placed in self._placed:
