@@ -23,6 +23,7 @@ from consigne.client.journal import busy
 from consigne.client.landing import LARGE, LargeFile, SmallFile, aligned_buffer
 from consigne.client.locking import try_lock
 from consigne.client.naming import folding, local_names
+from consigne.client.places import private_opener
 from consigne.client.source import show
 from consigne.errors import LocalError, UsageError
 
