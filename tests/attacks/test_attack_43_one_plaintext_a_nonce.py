@@ -69,11 +69,12 @@ def change(file: Path) -> None:
 def pretend_unchanged(user: User, file: Path) -> None:
     """As on a file system that tells nothing of the change: the journal has the new file's fingerprint."""
     (journal,) = journals(user).iterdir()
-    head, _, records = journal.read_bytes().partition(b"\n")
-    value = json.loads(head[CHECK_SIZE:])
+    data = journal.read_bytes()
+    records = data.index(b"\n", CHECK_SIZE) + 1
+    value = json.loads(data[CHECK_SIZE:records])
     assert value["fingerprint"] != collect([file]).fingerprint(), "the change was noticed"
     line = json.dumps({**value, "fingerprint": collect([file]).fingerprint()}).encode() + b"\n"
-    journal.write_bytes(_check(line) + line + records)
+    journal.write_bytes(_check(line) + line + data[records:])
 
 
 def killed_when(proxy: Proxy, user: User, file: Path, wanted: Callable[[], bool]) -> None:
@@ -119,7 +120,7 @@ def restore_first_record(user: User) -> None:
     """The journal as a backup has it that was made when one part was written down."""
     (journal,) = journals(user).iterdir()
     data = journal.read_bytes()
-    records = data.index(b"\n") + 1
+    records = data.index(b"\n", CHECK_SIZE) + 1
     size = int.from_bytes(data[records : records + 4], "big")
     journal.write_bytes(data[: records + 4 + CHECK_SIZE + size])
 
