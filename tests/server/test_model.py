@@ -322,6 +322,14 @@ class Machine(RuleBasedStateMachine):
     def many_fetch_at_once(self, whose: int, span: tuple[int, int] | None, other: Act) -> None:
         self._race([*(("fetch", ticket, whose, span) for ticket in TICKETS[whose::2]), other])
 
+    @rule(whose=owner, new=link)
+    def capsules_at_once(self, whose: int, new: int) -> None:
+        """Several for one place: one of them stays, and it is the one that is read."""
+        self._race([("put_link", new, whose, whose, None, None)])
+        self._race([*(("put_capsule", new, whose, each) for each in (0, 1)), ("mine", whose, whose)])
+        self._race([("put_mine", whose, whose, each, None) for each in (0, 1, 2)])
+        self._race([("capsule", new, True), ("mine", whose, whose)])
+
     @rule(known=link, other=acts())
     def guesses(self, known: int, other: Act) -> None:
         self._race([("view", known, False), ("ticket", known, False, 0), ("view", known, True), other])
