@@ -24,7 +24,7 @@ from tests.crashes.story import Story, living
 from tests.server.lodging import Clock
 
 KEPT = {"lock", "catalog.db.lock", "store/lock", "catalog.db", "catalog.db.reserve", "store/identity"}
-BACKUP = "catalog.db.before-0002"  # the operator's to delete
+BACKUP = "catalog.db.before-0002"  # for some days
 
 
 async def tell(recorder: Recorder, root: Path, now: float, told: dict[str, Any]) -> None:
@@ -34,10 +34,11 @@ async def tell(recorder: Recorder, root: Path, now: float, told: dict[str, Any])
         await Story(service, clock, told).tell(recorder.tell)
 
 
-async def take_up(root: Path, now: float, told: dict[str, Any]) -> None:
+async def take_up(root: Path, now: float, told: dict[str, Any], *, upgraded: bool) -> None:
     """A new host on what is left: all that was told is so, the story comes to its end, nothing is left."""
     clock = Clock(now + (3 * DAY if "days" in told else 0))
     async with living(root, clock) as service:
+        assert_one_whole_copy(root / "data", upgraded=upgraded)
         story = Story(service, clock, told)
         await story.check()
         await story.tell(lambda *_: None)
@@ -48,13 +49,18 @@ async def take_up(root: Path, now: float, told: dict[str, Any]) -> None:
         assert await service.read(lambda tx: list(tx.rows("SELECT id FROM objects"))) == []
 
 
-def assert_nothing_is_left(data: Path, *, upgraded: bool) -> None:
-    left = {str(path.relative_to(data)) for path in data.rglob("*") if path.is_file()}
-    assert left == (KEPT | {BACKUP} if upgraded else KEPT)
+def assert_one_whole_copy(data: Path, *, upgraded: bool) -> None:
+    """Of the catalog before an upgrade, and no half of one."""
+    copies = {path.name for path in data.glob("catalog.db.before*")}
+    assert copies == ({BACKUP} if upgraded else set())
     if upgraded:
         with closing(sqlite3.connect(data / BACKUP)) as backup:
             assert backup.execute("SELECT version FROM applied").fetchall() == [(1,)]
             assert backup.execute("SELECT COUNT(*) FROM objects").fetchone() == (4,)
+
+
+def assert_nothing_is_left(data: Path) -> None:
+    assert {str(path.relative_to(data)) for path in data.rglob("*") if path.is_file()} == KEPT
 
 
 def child(plan: dict[str, Any]) -> None:
@@ -63,8 +69,8 @@ def child(plan: dict[str, Any]) -> None:
     try:
         recorder = Recorder.begin(root, log, plan["calls"], torn=plan["torn"])
         if plan["take_up"]:
-            asyncio.run(take_up(root, now, told))
-            assert_nothing_is_left(root / "data", upgraded=plan["upgraded"])
+            asyncio.run(take_up(root, now, told, upgraded=plan["upgraded"]))
+            assert_nothing_is_left(root / "data")
         else:
             asyncio.run(tell(recorder, root, now, told))
     except BaseException:  # noqa: BLE001  whatever it is ends this process, and is shown
