@@ -14,6 +14,7 @@ import urllib3
 from consigne.client.addresses import check_base, connection_pool
 from consigne.client.patience import patience_seconds
 from consigne.errors import UsageError
+from consigne.format.link import Fragment, Kind, Link, parse_link
 
 ONION = "http://consigneconsigne.onion"
 
@@ -44,13 +45,25 @@ def no_proxy_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
         ("https://host.example#x", "address-invalid"),
         ("https://host\\.example", "address-invalid"),
         ("ftp://host.example", "address-invalid"),
+        ("https:///", "address-invalid"),
+        ("https://", "address-invalid"),
+        ("https://host.example:", "address-invalid"),
+        ("https://host.example/a b", "address-invalid"),
+        ("https://host.example/\u00e9", "address-invalid"),
+        ("https://host.example/a\\b", "address-invalid"),
+        ("https://host.example/" + "a" * 4090, "address-invalid"),
+        ("https://[:::::]", "address-invalid"),
         ("host.example", "address-invalid"),
         ("", "address-invalid"),
     ],
 )
 def test_which_addresses_are_used(base: str, code: str | None) -> None:
     if code is None:
-        assert check_base(base) == base.rstrip("/")
+        checked = check_base(base)
+        assert checked == base.rstrip("/")
+        for kind in Kind:  # links that are made of it are read back
+            made = Link(checked, Fragment(kind, bytes(32)))
+            assert parse_link(made.encode()) == made
         return
     with pytest.raises(UsageError) as caught:
         check_base(base)

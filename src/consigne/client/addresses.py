@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import re
 import ssl
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -14,9 +13,9 @@ import urllib3
 from urllib3.exceptions import HTTPError
 
 from consigne.errors import UsageError
+from consigne.format.link import is_base
 
 CONNECT_TIMEOUT: Final = 10.0
-_HOST: Final = re.compile(r"[a-z0-9._-]+\Z|[0-9a-f:.]+\Z", re.ASCII)
 READ_TIMEOUT: Final = 29.0  # over the 25 s that a host may hold a request for bytes to come
 
 
@@ -26,20 +25,14 @@ def check_base(base: str, *, insecure: bool = False) -> str:
     Raises UsageError `address-invalid`, and `address-insecure` for plain http to
     anything but this machine and `.onion` unless `insecure`.
     """
+    base = base.rstrip("/")
     try:
         parts = urlsplit(base)
-        host, _ = parts.hostname, parts.port
+        host = parts.hostname
     except ValueError:
-        host, parts = None, urlsplit("")
+        host = None
     # Strict, since whoever connects may read a strange name otherwise than we judge it here.
-    if (
-        not host
-        or not _HOST.match(host)
-        or parts.scheme not in ("http", "https")
-        or parts.query
-        or parts.fragment
-        or parts.username
-    ):
+    if not host or not is_base(base):
         raise UsageError(
             "address-invalid", "This is not the address of a host.", hint="It looks like https://host.example"
         )
@@ -49,7 +42,7 @@ def check_base(base: str, *, insecure: bool = False) -> str:
             "Plain http shows your requests to everyone on the way.",
             hint="Use https, or --insecure if you know why.",
         )
-    return base.rstrip("/")
+    return base
 
 
 def _is_loopback(host: str) -> bool:

@@ -117,6 +117,15 @@ def parse_link(text: str, wanted: Kind | None = None) -> Link:
     return Link(base, fragment)
 
 
+def is_base(base: str) -> bool:
+    """Whether links can be made of a host's address: what `parse_link` reads back."""
+    try:
+        _address(base + PATHS[Kind.MANAGE])
+    except UsageError:
+        return False
+    return not base.endswith("/")
+
+
 def _address(url: str) -> re.Match[str]:
     """What stands before the `#`, read by one grammar: URL parsers disagree on the rest."""
     match = _ADDRESS.fullmatch(url) if len(url) <= MAX_URL else None
