@@ -153,9 +153,28 @@ def test_each_byte_lies_in_one_segment(offset: int) -> None:
     assert [layout.plain_start(number) for number in range(5)] == [0, *EDGES]
 
 
-def test_text_that_is_none_is_called_so() -> None:
-    with pytest.raises(AuthenticityError, match="it holds text that is not Unicode"):
-        strict_json.parse(b'"\\ud800"')
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b'"\\ud800"', "it holds text that is not Unicode"),
+        (b"{", "it is not strict JSON"),
+        (b"[" * 17 + b"]" * 17, "it is nested too deeply"),
+    ],
+)
+def test_json_that_is_refused_is_told_why(data: bytes, reason: str) -> None:
+    with pytest.raises(AuthenticityError, match=f": {reason}\\."):
+        strict_json.parse(data)
+
+
+def test_a_time_that_is_none_is_told_so() -> None:
+    wrong = replace(WHOLE, files=(FileEntry("a", 3, None, "today"),))
+    with pytest.raises(AuthenticityError, match=r": a time is not RFC 3339 in UTC\."):
+        manifest.parse_for_link(manifest.encode(wrong), OWNER.link_secret(0))
+
+
+@pytest.mark.parametrize(("base", "fine"), [("https://h", True), ("https://h/", False), ("h", False)])
+def test_which_addresses_links_are_made_of(base: str, *, fine: bool) -> None:
+    assert link.is_base(base) == fine
 
 
 @pytest.mark.parametrize("length", range(1, 70))
