@@ -198,7 +198,7 @@ def test_without_a_delay_nothing_is_written_down() -> None:
 
 
 def test_days_begin_at_midnight() -> None:
-    assert [days.day_of(now) for now in (0, 86_399.9, 86_400, 86_400.5)] == [0, 0, 1, 1]
+    assert [days.day_of(now) for now in (-1, 0, 86_399.9, 86_400, 86_400.5)] == [-1, 0, 0, 1, 1]
     assert isinstance(days.day_of(1.5), int)
 
 
