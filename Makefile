@@ -6,7 +6,13 @@ BIN    := $(VENV)/bin
 LISTEN ?= 127.0.0.1:8080
 DATA   ?= .data
 
+# What a soak tries, and where it says so (tests/soak.py).
+RESULTS := benchmarks/results
+SOAK   := CONSIGNE_TEST_KILLS=200 CONSIGNE_TEST_ATTACKS=all CONSIGNE_TEST_RESULTS=$(RESULTS) \
+          CONSIGNE_TEST_REPORT=$(RESULTS)/$$(date +%F)-soak.jsonl
+
 .PHONY: help run test check lint soak bench mutants lock vectors clean
+.PHONY: soak-attacks soak-load soak-fuzz # the parts of soak
 
 help:             ## this list
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,9 +36,18 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/python spec/generate.py --check
 
-soak: $(VENV)/.dev ## the full counts of kills and interruptions; an hour and more
-	CONSIGNE_TEST_KILLS=200 CONSIGNE_TEST_REPORT=benchmarks/results/$$(date +%F)-soak.jsonl \
-	  $(BIN)/python -m pytest -m "slow" tests/e2e tests/attacks
+soak: soak-attacks soak-load soak-fuzz mutants ## the full counts: kills, attacks, load, fuzzing; four hours, less with -j 2
+
+soak-attacks: $(VENV)/.dev
+	$(SOAK) $(BIN)/python -m pytest -n 2 --timeout 3600 -m slow tests/e2e tests/attacks tests/server
+
+soak-load: $(VENV)/.dev
+	$(SOAK) CONSIGNE_TEST_MINUTES=15 $(BIN)/python -m pytest \
+	  tests/attacks/test_attack_36_load.py tests/attacks/test_attack_39_sweep.py
+
+soak-fuzz: $(VENV)/.dev
+	$(SOAK) CONSIGNE_FUZZ_MINUTES=60 $(BIN)/python -m tests.fuzz
+	$(SOAK) CONSIGNE_FUZZ_EXAMPLES=50 $(BIN)/python -m pytest --timeout 3600 tests/fuzz/test_attack_40_api.py
 
 bench: $(VENV)/.dev ## side by side with what a person would use instead
 	sh benchmarks/install.sh
@@ -40,7 +55,7 @@ bench: $(VENV)/.dev ## side by side with what a person would use instead
 
 mutants: $(VENV)/.dev ## change format and policy in one place at a time, and see a test fail; an hour of one core
 	nice -n 19 $(BIN)/mutmut run --max-children 1
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.mutants > benchmarks/results/$$(date +%F)-mutants.json
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.mutants > $(RESULTS)/$$(date +%F)-mutants.json
 
 vectors: $(VENV)/.dev ## write spec/vectors again
 	$(BIN)/python spec/generate.py

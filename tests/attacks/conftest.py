@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import pytest
 from tests.cli.shell import Shell
 from tests.e2e.conftest import host, user
 from tests.processes import Host
+from tests.soak import report
 
 __all__ = ["host", "user"]
 
@@ -26,3 +29,16 @@ def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
 @pytest.fixture
 def shell(tmp_path: Path, standing: Host) -> Shell:
     return Shell(tmp_path, standing.url)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """For the report of a soak: how many cases of each attack were tried, and how many found something."""
+    stats = terminalreporter.stats
+    tried = {kind: _by_number(stats.get(kind, [])) for kind in ("passed", "failed", "skipped")}
+    if sum(map(len, tried.values())):
+        report("attacks", **{kind: dict(sorted(counts.items())) for kind, counts in tried.items()})
+
+
+def _by_number(reports: list[pytest.TestReport]) -> Counter[str]:
+    numbers = (re.search(r"::test_attack_(\d\d)_", one.nodeid) for one in reports)
+    return Counter(number[1] for number in numbers if number)

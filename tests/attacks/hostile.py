@@ -7,7 +7,6 @@ a proxy before a real one: a `Plan` says which answers are its own.
 from __future__ import annotations
 
 import json
-import os
 import random
 import re
 import subprocess
@@ -31,9 +30,8 @@ from tests import hosts
 from tests.cli.shell import Done, Shell
 from tests.processes import CONSIGNE, Host
 from tests.proxy import Exchange, Fault, Proxy
+from tests.soak import EVERY_CASE, SEED
 
-SEED = int(os.environ.get("CONSIGNE_TEST_SEED", "20170120"))
-EVERY = os.environ.get("CONSIGNE_TEST_ATTACKS") == "all"
 SAMPLE = 4
 Plan = Callable[[int, Exchange], Fault | None]
 Wanted = Callable[[Exchange], bool]
@@ -46,7 +44,7 @@ def sampled(names: Iterable[Any], *fast: object) -> list[Any]:
     """
     family = list(names)
     others = [name for name in family if name not in fast]
-    few = others if EVERY else random.Random(SEED).sample(others, min(SAMPLE, len(others)))
+    few = others if EVERY_CASE else random.Random(SEED).sample(others, min(SAMPLE, len(others)))
     chosen = [name for name in family if name in fast or name in few]
     return [name if name in fast else pytest.param(name, marks=pytest.mark.slow) for name in chosen]
 

@@ -29,10 +29,9 @@ from consigne import protocol
 from tests.hosts import Answer, ask
 from tests.processes import Host, User
 from tests.proxy import Exchange, Fault, Proxy
+from tests.soak import EVERY_INSTANT, SEED
 
-KILLS = int(os.environ.get("CONSIGNE_TEST_KILLS", "20"))
-SEED = int(os.environ.get("CONSIGNE_TEST_SEED", "20170120"))
-SAMPLE = 1 if KILLS < 200 else 100  # of each way to be killed
+SAMPLE = 100 if EVERY_INSTANT else 1  # of each way to be killed
 PUT_REQUESTS, GET_REQUESTS = 8, 6
 SIZE, PARTS = 17 * protocol.MIB, 3
 WAYS = ["host, before", "host, after", "command, before", "command, after"]

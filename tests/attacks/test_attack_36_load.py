@@ -25,15 +25,16 @@ import pytest
 from consigne.protocol import DAY, MIB
 from consigne.server.main import opened
 from consigne.server.settings import Settings
+from tests import soak
 from tests.hosts import Owner, ask
 from tests.load import crowd, picture
 from tests.load.clients import Clients
 from tests.load.crowd import Crowd
 from tests.load.vitals import Pulse, Sample, descriptors, pid_of, rss, settled
 from tests.processes import Host
+from tests.soak import SEED
 
-MINUTES = float(os.environ.get("CONSIGNE_TEST_MINUTES", "0.15"))
-SEED = int(os.environ.get("CONSIGNE_TEST_SEED", "20170120"))
+MINUTES = soak.MINUTES or 0.15
 RESULTS = os.environ.get("CONSIGNE_TEST_RESULTS")
 CLIENTS = 64
 MOST_RSS = 400  # MiB; measured: 40 with a thousand idle, 141 in fifteen minutes of mixed load

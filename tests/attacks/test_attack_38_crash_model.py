@@ -36,9 +36,8 @@ from tests.crashes import disk, recording
 from tests.crashes.disk import Disk
 from tests.crashes.recording import NAMES, SYNCS, TOLD, Record
 from tests.crashes.story import next_step
+from tests.soak import EVERY_INSTANT, KILLS, SEED
 
-KILLS = int(os.environ.get("CONSIGNE_TEST_KILLS", "20"))
-SEED = int(os.environ.get("CONSIGNE_TEST_SEED", "20170120"))
 SHARES = 4  # of the instants, so that they go to several workers
 NOW = time.time()
 
@@ -117,7 +116,7 @@ def teller(tmp_path: Path) -> Iterator[Teller]:
 
 
 def sample(instants: list[int], most: int) -> list[int]:
-    if KILLS >= 200 or len(instants) <= most:
+    if EVERY_INSTANT or len(instants) <= most:
         return instants
     return sorted(random.Random(SEED).sample(instants, most))
 

@@ -14,7 +14,6 @@ what everybody does.
 from __future__ import annotations
 
 import http.client
-import os
 import random
 import socket
 import threading
@@ -34,10 +33,9 @@ from consigne.server.service.sweep import LEFT_FOR
 from consigne.server.settings import Settings
 from consigne.server.stores import quiet
 from tests.attacks.stolen import catalog_rows
-from tests.e2e.test_kills import SEED, report
 from tests.hosts import CAPSULE, Answer, Owner, Running, ask, host_in_thread
+from tests.soak import MINUTES, SEED, report
 
-MINUTES = float(os.environ.get("CONSIGNE_TEST_MINUTES", "0"))
 SECONDS = 60 * MINUTES or 8
 PEOPLE = 8
 HOUR = 3600

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import random
 import re
 import socket
@@ -25,9 +24,9 @@ from tests.attacks.malformed import WRONG, Request
 from tests.attacks.rights import requests
 from tests.hosts import Owner, Running, host_in_thread
 from tests.server.test_http_wire import MALFORMED
+from tests.soak import EVERY_INSTANT, SEED
 
-SEED = int(os.environ.get("CONSIGNE_TEST_SEED", "20170120"))
-TOGETHER = 600 if int(os.environ.get("CONSIGNE_TEST_KILLS", "20")) < 200 else 100_000
+TOGETHER = 100_000 if EVERY_INSTANT else 600
 DATA = bytes(range(250)) * 4
 PATIENCE = 10.0  # seconds without a byte that count as a hang
 

@@ -23,20 +23,9 @@ import pytest
 from consigne.protocol import MIB
 from tests.processes import Host, User
 from tests.proxy import Exchange, Proxy
-
-KILLS = int(os.environ.get("CONSIGNE_TEST_KILLS", "20"))
-SEED = int(os.environ.get("CONSIGNE_TEST_SEED", "20170120"))
-
-REPORT = os.environ.get("CONSIGNE_TEST_REPORT")  # a file to which each story's counts are appended
+from tests.soak import KILLS, SEED, report
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(60 + 20 * KILLS)]
-
-
-def report(story: str, **counts: int) -> None:
-    if REPORT:
-        Path(REPORT).parent.mkdir(exist_ok=True)
-        with Path(REPORT).open("a") as file:
-            file.write(json.dumps({"story": story, "seed": SEED, **counts}) + "\n")
 
 
 def bag(folder: Path, size: int) -> Path:

@@ -20,10 +20,10 @@ import sys
 from pathlib import Path
 
 from tests.fuzz.targets import NAMES, named
+from tests.soak import report
 
 ROOT = Path(__file__).parents[2]
 MINUTES = float(os.environ.get("CONSIGNE_FUZZ_MINUTES", "60"))
-REPORT = os.environ.get("CONSIGNE_TEST_REPORT")
 MOST_KEPT = 48 * 1024  # bytes of the corpus of one target
 LIMITS = ("-timeout=20", "-rss_limit_mb=2048", "-print_final_stats=1", "-verbosity=1")
 
@@ -39,10 +39,11 @@ def main() -> int:
     for name in given.targets:
         seconds = max(1, round(given.minutes * 60 / len(given.targets)))
         reports.append(_run(name, seconds, work / name))
-        _tell(reports[-1])
+        print(json.dumps(reports[-1]), flush=True)  # noqa: T201
+        report("fuzz", **reports[-1])
         if given.keep:
             _keep(name, work / name)
-    return 1 if any(report["findings"] for report in reports) else 0
+    return 1 if any(each["findings"] for each in reports) else 0
 
 
 def _arguments() -> argparse.Namespace:
@@ -101,7 +102,6 @@ def _run(name: str, seconds: int, work: Path) -> dict[str, object]:
     ended = _start(name, [*LIMITS, *options, f"-artifact_prefix={found}/", str(corpus)])
     (work / "log").write_text(ended.stderr + ended.stdout)  # the traceback of a finding comes last
     return {
-        "story": "fuzz",
         "target": name,
         "seconds": seconds,
         "inputs": _number(r"stat::number_of_executed_units:\s*(\d+)", ended.stderr),
@@ -124,14 +124,6 @@ def _number(pattern: str, text: str) -> int:
 def _escaped(word: bytes) -> str:
     """A word as a dictionary of libFuzzer has it; it takes 64 bytes at most."""
     return "".join(f"\\x{byte:02x}" for byte in word[:64])
-
-
-def _tell(report: dict[str, object]) -> None:
-    line = json.dumps(report)
-    print(line, flush=True)  # noqa: T201
-    if REPORT:
-        with Path(REPORT).open("a") as file:
-            file.write(line + "\n")
 
 
 def _keep(name: str, work: Path) -> None:

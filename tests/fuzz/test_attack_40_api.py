@@ -16,10 +16,10 @@ import pytest
 
 from consigne.protocol import b64u
 from tests.hosts import Owner, host_in_thread
+from tests.soak import SEED
 
 pytestmark = pytest.mark.slow
 
-SEED = os.environ.get("CONSIGNE_TEST_SEED", "20170120")
 EXAMPLES = os.environ.get("CONSIGNE_FUZZ_EXAMPLES", "5")  # of each operation
 OPENAPI = Path(__file__).parents[2] / "spec/openapi.json"
 USUAL = ["2xx", "401", "403", "404", "409", "410", "429"]
@@ -59,7 +59,7 @@ def ask(folder: Path, url: str, configuration: str, *options: str) -> None:
     file = folder / "schemathesis.toml"
     file.write_text(configuration + expected())
     command = [str(Path(sys.executable).with_name("schemathesis")), "--config-file", str(file), "run"]
-    given = ["--url", url, "--seed", SEED, "--max-examples", EXAMPLES, "--checks", "all"]
+    given = ["--url", url, "--seed", str(SEED), "--max-examples", EXAMPLES, "--checks", "all"]
     done = subprocess.run(
         [*command, str(OPENAPI), *given, *options], capture_output=True, text=True, check=False, cwd=folder
     )

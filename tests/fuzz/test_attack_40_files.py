@@ -8,7 +8,6 @@ one part of one object: one key and nonce would have met two plaintexts.
 from __future__ import annotations
 
 import json
-import os
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,8 +22,8 @@ from tests.e2e.test_kills import assert_one_content_each
 from tests.hosts import Running, host_in_thread
 from tests.processes import User
 from tests.proxy import Proxy
+from tests.soak import SEED
 
-SEED = int(os.environ.get("CONSIGNE_TEST_SEED", "20170120"))
 Damage = Callable[[bytes, random.Random], bytes]
 
 

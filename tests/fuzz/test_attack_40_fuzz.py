@@ -6,16 +6,14 @@ Here each target of this folder meets its seeds, the corpus, and seeded mutation
 
 from __future__ import annotations
 
-import os
-
 import pytest
 from hypothesis import HealthCheck, given, seed, settings
 
 from tests.fuzz.mutation import inputs
 from tests.fuzz.target import CORPUS
 from tests.fuzz.targets import NAMES, named
+from tests.soak import SEED
 
-SEED = int(os.environ.get("CONSIGNE_TEST_SEED", "20170120"))
 MOST_CORPUS = 1024 * 1024
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Iterator
 
@@ -12,8 +11,7 @@ from hypothesis import HealthCheck, given, seed, settings
 from tests.fuzz.conversations import CONTINUE, HEAD_SIZE, TARGET, said_to, tell
 from tests.fuzz.mutation import inputs
 from tests.hosts import Running, app_in_thread
-
-SEED = int(os.environ.get("CONSIGNE_TEST_SEED", "20170120"))
+from tests.soak import SEED
 
 
 @pytest.fixture(scope="module")

@@ -44,8 +44,8 @@ from tests.server.lodging import (
     read_all,
 )
 from tests.server.plain_model import DAY, FREE, HOUR, LENGTH, LOCK, NEVER, PART, PARTS, No, World
+from tests.soak import KILLS
 
-KILLS = int(os.environ.get("CONSIGNE_TEST_KILLS", "20"))
 STORIES = (3 if KILLS < 200 else 10) * KILLS
 SEED = os.environ.get("CONSIGNE_TEST_SEED")
 
