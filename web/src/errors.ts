@@ -24,3 +24,20 @@ export class PasswordError extends ConsigneError {}
 
 /** What came from the host is not what was put. */
 export class AuthenticityError extends ConsigneError {}
+
+/** It is over: expired, removed, revoked, used up, or never was. */
+export class GoneError extends ConsigneError {}
+
+/** The host, or the way to it, does not do what it should. `status`: its answer's, if it answered. */
+export class HostError extends ConsigneError {
+  constructor(
+    code: string,
+    readonly status?: number,
+    readonly retryAfter?: number,
+  ) {
+    super(code);
+  }
+}
+
+/** Trouble that may pass: worth another try. */
+export class TransientError extends HostError {}
