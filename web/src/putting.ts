@@ -32,8 +32,8 @@ export interface Plan {
   readonly linkSecret: Bytes;
   readonly linkSeed: Bytes;
   readonly options: PutOptions;
-  readonly linkSalt: Bytes;
-  readonly ownerSalt: Bytes;
+  readonly linkSaltSecret: Bytes;
+  readonly ownerSaltSecret: Bytes;
 }
 
 /** What a put gives. Both links are secrets. */
@@ -43,18 +43,18 @@ export interface Given {
   readonly expires: string;
 }
 
-/** The plan that an owner secret and two salts stand for; fresh ones where none are given. */
+/** The plan that an owner secret and two secrets of salts stand for; fresh ones where none are given. */
 export async function planOf(
   options: PutOptions,
   secret = keys.freshSecret(),
-  linkSalt = capsule.freshSalt(),
-  ownerSalt = capsule.freshSalt(),
+  linkSaltSecret = capsule.freshSalt(),
+  ownerSaltSecret = capsule.freshSalt(),
 ): Promise<Plan> {
   const owner = await keys.ownerOf(secret);
   const linkSeed = await keys.linkSeed(owner, keys.FIRST_LINK);
   const linkSecret = await keys.linkSecret(linkSeed, owner.objectId);
   const reader = await keys.readerOf(linkSecret, options.password);
-  return { owner, reader, linkSecret, linkSeed, options, linkSalt, ownerSalt };
+  return { owner, reader, linkSecret, linkSeed, options, linkSaltSecret, ownerSaltSecret };
 }
 
 /**
@@ -122,10 +122,13 @@ async function announce(remote: Remote, plan: Plan, source: Source): Promise<voi
   });
   const whole = manifestOf(plan, source);
   const forLink = encode({ ...whole, seed: plan.linkSeed, links: [] });
-  const linkCapsule = await capsule.seal(reader.root, reader.linkId, forLink, plan.linkSalt);
+  const linkSalt = await capsule.saltOf(plan.linkSaltSecret, forLink);
+  const linkCapsule = await capsule.seal(reader.root, reader.linkId, forLink, linkSalt);
   await remote.putLinkCapsule(reader.linkId, owner.token, linkCapsule);
-  const own = await capsule.seal(owner.capsuleRoot, owner.objectId, encode(whole), plan.ownerSalt);
-  await remote.putOwnerCapsule(owner.objectId, owner.token, own);
+  const forOwner = encode(whole);
+  const ownerSalt = await capsule.saltOf(plan.ownerSaltSecret, forOwner);
+  const ownCapsule = await capsule.seal(owner.capsuleRoot, owner.objectId, forOwner, ownerSalt);
+  await remote.putOwnerCapsule(owner.objectId, owner.token, ownCapsule);
 }
 
 function manifestOf(plan: Plan, source: Source): Manifest {

@@ -5,7 +5,7 @@
 //
 //     0x01 ‖ salt (32) ‖ commitment (32) ‖ AES-256-GCM(key, nonce 0, plaintext, data = id)
 //
-// The key is used once (fresh salt), so the nonce can be constant.
+// The key is used once (a salt for each plaintext), so the nonce can be constant.
 
 import { AuthenticityError, PasswordError, UsageError } from "../errors.ts";
 import { CAPSULE_OVERHEAD, MAX_CAPSULE } from "../protocol.ts";
@@ -21,9 +21,19 @@ const SEALED_AT = COMMIT_AT + SECRET_SIZE;
 const MAX_PLAINTEXT = MAX_CAPSULE - CAPSULE_OVERHEAD;
 const SPACE = 0x20;
 
-/** 32 random bytes; keep them where the same capsule must be made again. */
+/** 32 random bytes: a salt, or what salts follow from (`saltOf`). */
 export function freshSalt(): Bytes {
   return crypto.getRandomValues(new Uint8Array(SALT_SIZE));
+}
+
+/**
+ * The salt of one manifest: the same again for the same, another one for any other. So whoever
+ * seals again what changed meanwhile reuses no key (docs/decisions/0045).
+ */
+export async function saltOf(saltSecret: Bytes, manifest: Bytes): Promise<Bytes> {
+  const hmac = { name: "HMAC", hash: "SHA-256" };
+  const key = await crypto.subtle.importKey("raw", saltSecret, hmac, false, ["sign"]);
+  return new Uint8Array(await crypto.subtle.sign(hmac, key, manifest));
 }
 
 /**

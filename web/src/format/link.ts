@@ -9,7 +9,13 @@ import { type Bytes, b64u, concat, unb64u } from "./bytes.ts";
 const FRAGMENT_LENGTH = 46;
 const FLAG_PASSWORD = 0x01;
 const MAX_URL = 4096;
-const ADDRESS = /^https?:\/\/([^/?#@]+)(\/[^?#@]*)?$/i;
+const MAX_PORT = 65_535;
+const HOST = /[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]/;
+const SEGMENT = /[A-Za-z0-9\-._~!$&'()*+,;=:@%]*/;
+const ADDRESS = new RegExp(
+  `^https?://(?:${HOST.source})(?::(?<port>[0-9]{1,5}))?(?<path>(?:/${SEGMENT.source})*)$`,
+  "i",
+);
 
 export type Kind = "download" | "manage";
 
@@ -66,17 +72,19 @@ export function parseLink(text: string, wanted?: Kind): Link {
   const whole = text.trim();
   const hash = whole.indexOf("#");
   const url = hash < 0 ? whole : whole.slice(0, hash);
-  checkAddress(url);
+  const path = pathOf(url);
   const fragment = parseFragment(hash < 0 ? "" : whole.slice(hash + 1));
-  if (!url.endsWith(KINDS[fragment.kind].path)) throw incomplete();
+  const page = KINDS[fragment.kind].path;
+  if (!path.endsWith(page) || path.endsWith(`/${page}`)) throw incomplete();
   if (wanted !== undefined && fragment.kind !== wanted) throw new UsageError("link-wrong-kind");
   return { base: url.slice(0, -2), fragment };
 }
 
-function checkAddress(url: string): void {
-  const isPlain = url.length <= MAX_URL && /^[!-\x7f]*$/.test(url);
-  const host = isPlain ? ADDRESS.exec(url)?.[1]?.replace(/:\d*$/, "") : undefined;
-  if (!host || !URL.canParse(url)) throw incomplete();
+/** The path of an address, read by one grammar: URL parsers disagree on the rest. */
+function pathOf(url: string): string {
+  const found = url.length <= MAX_URL ? ADDRESS.exec(url)?.groups : undefined;
+  if (found?.path === undefined || Number(found.port ?? 0) > MAX_PORT) throw incomplete();
+  return found.path;
 }
 
 function incomplete(): UsageError {

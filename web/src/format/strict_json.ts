@@ -2,8 +2,8 @@
 //
 // `JSON.parse` keeps the last of two equal names, rounds numbers and knows no bound. A
 // manifest that two readers understand differently is an attack, so this is a reader of its
-// own: one pass, whole numbers, no name twice, at most 16 deep and 1,100,000 containers
-// (RFC 8259 allows to refuse). Objects become Maps: no name means anything to the language.
+// own: one pass, whole numbers, no name twice, at most 16 deep, 1,100,000
+// containers and 5,500,000 commas (RFC 8259 allows to refuse), counted while it reads. Objects become Maps: no name means anything to the language.
 
 import { AuthenticityError } from "../errors.ts";
 import { type Bytes, utf8 } from "./bytes.ts";
@@ -13,6 +13,7 @@ export type JsonObject = Map<string, Json>;
 
 const MAX_DEPTH = 16;
 const MAX_CONTAINERS = 1_100_000; // a million files and some
+const MAX_COMMAS = 5_500_000;
 const NUMBER = /(?:0|[1-9][0-9]{0,15})(?![0-9.eE])/y;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: JSON forbids them in strings
 const PLAIN = /[^"\\\u0000-\u001f]*/y;
@@ -61,6 +62,7 @@ class Reader {
   private at = 0;
   private depth = 0;
   private containers = 0;
+  private commas = 0;
 
   constructor(private readonly text: string) {}
 
@@ -105,7 +107,7 @@ class Reader {
       this.expect(":");
       if (members.has(name)) throw invalid("a name stands twice");
       members.set(name, this.value());
-    } while (this.found(","));
+    } while (this.another());
     this.expect("}");
     return members;
   }
@@ -115,7 +117,7 @@ class Reader {
     if (this.found("]")) return items;
     do {
       items.push(this.value());
-    } while (this.found(","));
+    } while (this.another());
     this.expect("]");
     return items;
   }
@@ -159,6 +161,12 @@ class Reader {
       }
     }
     throw invalid("it is not strict JSON");
+  }
+
+  private another(): boolean {
+    const is = this.found(",");
+    if (is && ++this.commas > MAX_COMMAS) throw invalid("it holds too many values");
+    return is;
   }
 
   private found(character: string): boolean {
