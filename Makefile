@@ -26,11 +26,13 @@ test: lint        ## set up, and run every test; lines and branches of src/consi
 	$(BIN)/coverage run -m pytest -n 2 --dist loadgroup tests
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
+	npm --prefix web run --silent test
 
 check: lint       ## lint, types, vectors and the fast tests: under two minutes
 	$(BIN)/python -m pytest -n 2 -m "not slow" tests
 
-lint: $(VENV)/.dev
+lint: $(VENV)/.dev web/node_modules/.package-lock.json
+	npm --prefix web run --silent lint
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -67,12 +69,16 @@ lock:             ## resolve the requirement files again (needs uv)
 	  --custom-compile-command "make lock" --extra server --extra socks --group dev pyproject.toml -o requirements/dev.txt
 
 clean:            ## remove what was built, never the data
-	rm -rf $(VENV) .bench .mypy_cache .ruff_cache .pytest_cache .coverage .coverage.* mutants
+	rm -rf $(VENV) .bench .mypy_cache .ruff_cache .pytest_cache .coverage .coverage.* mutants web/node_modules
 
 # Stamps: each is newer than what it was made from. `pip install -e` is without
 # dependencies, so that only what the lock files name, with its hash, is installed.
 $(VENV)/pyvenv.cfg:
 	$(PYTHON) -m venv $(VENV)
+
+web/node_modules/.package-lock.json: web/package-lock.json
+	npm --prefix web ci --ignore-scripts --silent
+	@touch $@
 
 $(VENV)/.run: $(VENV)/pyvenv.cfg requirements/run.txt pyproject.toml
 	@test -e $(VENV)/.dev || $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/run.txt
