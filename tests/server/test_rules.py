@@ -23,7 +23,6 @@ SETTINGS = Settings(
     default_expires_in=50,
     max_downloads=5,
     max_capsule=200,
-    min_free=10,
 )
 TOKEN = bytes(32)
 OWNER_HASH, COMMITMENT = token_hash(TOKEN), bytes(range(32))
