@@ -11,6 +11,7 @@ import random
 import re
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -195,14 +196,18 @@ def test_attack_41_another_file_takes_its_place(
     secret = shell.write("private/z.bin", MARK * (MIB // len(MARK)))
     shell.write("private/a.bin", (MARK * (45 * MIB // len(MARK) + 1))[: 45 * MIB])
     shell.write("bag/z.bin", chance.randbytes(secret.stat().st_size))
-    gate, first = threading.Event(), threading.Lock()
+    first, turn, exchanged = threading.Lock(), threading.Lock(), threading.Event()
 
     def plan(_: int, exchange: Exchange) -> Fault | None:
-        if exchange.part is not None and first.acquire(blocking=False):
-            exchange_it(bag, secret)  # the first senders are at a.bin still; z.bin comes last
-            gate.set()
-        if exchange.part is not None:
-            gate.wait(30)
+        """One part arrives; then the file is exchanged, while all senders are at a.bin still."""
+        if exchange.part is None or first.acquire(blocking=False):
+            return None
+        with turn:
+            while not any(part.acknowledged for part in proxy.parts()):
+                time.sleep(0.01)
+            if not exchanged.is_set():
+                exchange_it(bag, secret)
+                exchanged.set()
         return None
 
     with Proxy(standing.port, plan) as proxy:
@@ -212,5 +217,5 @@ def test_attack_41_another_file_takes_its_place(
         assert "/m#" not in out
         link = re.findall(r"link: (\S+)", err)[0]
         said = plaintexts(proxy.exchanges, link)
-    assert len(said) > 8 * MIB, "something was sent, and is looked at"
+    assert len(said) > 7 * MIB, "something was sent, and is looked at"
     assert MARK not in said
