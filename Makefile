@@ -44,7 +44,7 @@ soak-attacks: $(VENV)/.dev
 	$(SOAK) $(BIN)/python -m pytest -n 2 --timeout 3600 -m slow tests/e2e tests/attacks tests/server
 
 soak-load: $(VENV)/.dev
-	$(SOAK) CONSIGNE_TEST_MINUTES=15 $(BIN)/python -m pytest \
+	$(SOAK) CONSIGNE_TEST_MINUTES=15 $(BIN)/python -m pytest -n 2 \
 	  tests/attacks/test_attack_36_load.py tests/attacks/test_attack_39_sweep.py
 
 soak-fuzz: $(VENV)/.dev

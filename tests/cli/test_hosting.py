@@ -121,6 +121,16 @@ def test_a_backup_is_a_host_again(shell: Shell, own_host: Host, tmp_path: Path) 
     assert (shell.here / "there/bag/a.bin").read_bytes() == (shell.here / "bag/a.bin").read_bytes()
 
 
+def test_a_backup_that_was_killed_is_named(shell: Shell, own_host: Host, tmp_path: Path) -> None:
+    with own_host:
+        (tmp_path / "copy.partial").mkdir()
+        done = shell.run("admin", "backup", tmp_path / "copy", "--data", own_host.data)
+        assert done.code == 7
+        assert "interrupted" in done.err
+        (tmp_path / "copy.partial").rmdir()
+        shell.must("admin", "backup", tmp_path / "copy", "--data", own_host.data)
+
+
 def test_a_backup_of_nothing(shell: Shell) -> None:
     done = shell.run("admin", "backup", "dest", "--data", "nowhere")
     assert done.code == 7

@@ -86,6 +86,12 @@ def _backup(given: Namespace, voice: Voice) -> None:
     if os.path.lexists(dest):
         raise LocalError("file-exists", "The folder for the backup is there already.", hint="Name a new one.")
     partial = dest.with_name(dest.name + ".partial")
+    if os.path.lexists(partial):
+        raise LocalError(
+            "file-exists",
+            "A backup that was interrupted left a folder of the same name and .partial.",
+            hint="Remove it, then give the command again.",
+        )
     partial.mkdir(mode=0o700, parents=True)
     try:
         _copy_catalog(settings.catalog_file, partial / "catalog.db")
@@ -93,10 +99,17 @@ def _backup(given: Namespace, voice: Voice) -> None:
         _copy_identity(settings.store_folder, partial / "store")
         os.sync()
         partial.rename(dest)
+        _sync_folder(dest.parent)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
     voice.say(f"backed up: the catalog and {copied} files")
+
+
+def _sync_folder(folder: Path) -> None:
+    from consigne.server.folders import sync_folder
+
+    sync_folder(folder)
 
 
 def _copy_catalog(catalog: Path, target: Path) -> None:
