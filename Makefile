@@ -21,11 +21,12 @@ run: $(VENV)/.run ## set up, and start a host at http://127.0.0.1:8080
 	@echo "In another terminal, paste:  $(BIN)/consigne put README.md"
 	@exec $(BIN)/consigne serve --listen $(LISTEN) --data $(DATA)
 
-test: lint        ## set up, and run every test; lines and branches of src/consigne stay covered above 95 %
+test: lint        ## set up, and run every test; lines and branches of src/consigne covered stay above 95 % each
 	rm -f .coverage .coverage.*
 	$(BIN)/coverage run -m pytest -n 2 --dist loadgroup tests
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
+	$(BIN)/python -m tests.bounds
 	npm --prefix web run --silent test
 
 check: lint       ## lint, types, vectors and the fast tests: under two minutes

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from consigne.client import locking
 from consigne.client.journal import Journal
 from consigne.client.sending import PartJournal
 from consigne.errors import LocalError
@@ -157,3 +158,34 @@ def test_a_journal_restored_over_a_link_is_not_followed(state: Path, tmp_path: P
     with Journal.open("x") as journal:
         assert journal.head is None
     assert list(state.iterdir()) == []
+
+
+def test_a_journal_that_is_discarded_between_opening_and_locking(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, calls = locking.try_lock, []
+
+    def discarded_first(handle: int) -> bool:
+        if not calls:
+            (found,) = state.iterdir()
+            found.unlink()
+        calls.append(handle)
+        return real(handle)
+
+    monkeypatch.setattr(locking, "try_lock", discarded_first)
+    with Journal.open("x") as journal:
+        journal.start({"owner": "O"})
+    assert len(calls) == 2
+    assert len(list(state.iterdir())) == 1
+
+
+def test_what_nobody_went_on_with_is_forgotten(state: Path) -> None:
+    for name in ("old", "young"):
+        with Journal.open(name) as journal:
+            journal.start({"owner": name})
+    old = state / Journal.name_for("old")
+    os.utime(old, (0, 0))
+    with Journal.open("another") as journal:
+        journal.start({"owner": "another"})
+    assert not old.exists()
+    assert (state / Journal.name_for("young")).exists()
