@@ -33,6 +33,8 @@ def shell(tmp_path: Path, standing: Host) -> Shell:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """For the report of a soak: how many cases of each attack were tried, and how many found something."""
+    if hasattr(terminalreporter.config, "workerinput"):  # one of several: who started it tells of all
+        return
     stats = terminalreporter.stats
     tried = {kind: _by_number(stats.get(kind, [])) for kind in ("passed", "failed", "skipped")}
     if sum(map(len, tried.values())):
