@@ -57,31 +57,34 @@ export async function planOf(
   return { owner, reader, linkSecret, linkSeed, options, linkSaltSecret, ownerSaltSecret };
 }
 
-/**
- * Put a source; resolves when the host has all of it durably. `onLink` hears of the links as
- * soon as they open, before the first byte goes up; `onSent` of bytes that are durable.
- */
-export async function put(
-  remote: Remote,
-  source: Source,
-  plan: Plan,
-  journal: Journal,
-  patience: Patience,
-  onLink: (given: Given) => void,
-  onSent: (bytes: number) => void,
-): Promise<Given> {
+/** All that one put needs. Both listeners may be left out. */
+export interface Story {
+  readonly remote: Remote;
+  readonly source: Source;
+  readonly plan: Plan;
+  readonly journal: Journal;
+  readonly patience: Patience;
+  /** Hears of the links as soon as they open, before the first byte goes up. */
+  readonly onLink?: (given: Given) => void;
+  /** Hears of bytes that are durable. */
+  readonly onSent?: (bytes: number) => void;
+}
+
+/** Put a source; resolves when the host has all of it durably. */
+export async function put(story: Story): Promise<Given> {
+  const { remote, source, plan, journal, patience } = story;
   const layout = Layout.ofContent(source.length);
   const state = await begin(remote, plan, layout);
   const durable = durableParts(state, layout);
   if ([...durable].some((part) => !journal.parts.has(part))) throw broken(); // it never got that from us
   await announce(remote, plan, source);
   const given = givenOf(remote, plan, state);
-  onLink(given);
+  story.onLink?.(given);
   const { objectId, token: ownerToken } = plan.owner;
   const sealer = await Sealer.of(await keys.contentKeysOf(plan.owner));
   const partSize = state.part_size;
   const upload = { remote, objectId, ownerToken, sealer, layout, partSize, source, journal };
-  await send(upload, durable, patience, onSent);
+  await send(upload, durable, patience, (bytes) => story.onSent?.(bytes));
   const length = layout.ciphertextLength;
   const done = await remote.complete(objectId, ownerToken, length);
   if (!done.complete || done.length !== length) throw broken();
