@@ -3,8 +3,8 @@
 // A segment is handed on when it is authentic, and what is not is handed to nobody. A
 // connection that breaks goes on at the segment that it broke in.
 
+import type { Bytes } from "./bytes.ts";
 import { HostError, TransientError } from "./errors.ts";
-import type { Bytes } from "./format/bytes.ts";
 import { checkLength, HEADER_SIZE, Layout, Opener, truncated } from "./format/content.ts";
 import type { Manifest } from "./format/manifest.ts";
 import type { Patience } from "./patience.ts";

@@ -4,8 +4,8 @@
 // that is sealed again must give the same tags (spec/format.md, "Resuming"). `commit` resolves
 // when its record is durable.
 
+import { type Bytes, equal } from "./bytes.ts";
 import { UsageError } from "./errors.ts";
-import { type Bytes, equal } from "./format/bytes.ts";
 
 export interface Journal {
   /** The tags of every part that may have been sent. */

@@ -3,8 +3,8 @@
 // Nothing of what a host says changes how a link is opened: whether a password goes with it
 // stands in the link, what Argon2id costs stands in the format.
 
+import type { Bytes } from "./bytes.ts";
 import { HostError, PasswordError } from "./errors.ts";
-import type { Bytes } from "./format/bytes.ts";
 import * as capsule from "./format/capsule.ts";
 import { type Owner, ownerOf, type Reader, readerOf } from "./format/keys.ts";
 import type { Fragment } from "./format/link.ts";

@@ -1,6 +1,6 @@
 // What client and host say to each other: routes, sizes, JSON (spec/http-api.md).
 
-import { b64u } from "./format/bytes.ts";
+import { b64u } from "./bytes.ts";
 
 // ---------------------------------------------------------------- routes, below the host's base address
 

@@ -4,8 +4,8 @@
 // with the same bytes: it is what a journal keeps, and what makes every step repeatable.
 
 import { broken } from "./answers.ts";
+import { type Bytes, b64u } from "./bytes.ts";
 import { HostError } from "./errors.ts";
-import { type Bytes, b64u } from "./format/bytes.ts";
 import * as capsule from "./format/capsule.ts";
 import { Layout, Sealer } from "./format/content.ts";
 import * as keys from "./format/keys.ts";

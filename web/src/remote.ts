@@ -6,8 +6,8 @@
 
 import * as answers from "./answers.ts";
 import { broken } from "./answers.ts";
+import { type Bytes, b64u, unb64u } from "./bytes.ts";
 import { HostError, TransientError } from "./errors.ts";
-import { type Bytes, b64u, unb64u } from "./format/bytes.ts";
 import { Patience } from "./patience.ts";
 import * as protocol from "./protocol.ts";
 import { piecesOf } from "./streams.ts";

@@ -3,7 +3,7 @@
 // A part is sealed segment by segment into one buffer; its tags are in the journal before the
 // first byte goes out, and the buffer whose tags were compared is the buffer that is sent.
 
-import type { Bytes } from "./format/bytes.ts";
+import type { Bytes } from "./bytes.ts";
 import { type Layout, type Sealer, TAG_SIZE } from "./format/content.ts";
 import type { Journal } from "./journal.ts";
 import type { Patience } from "./patience.ts";

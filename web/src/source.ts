@@ -3,8 +3,8 @@
 // Files stay where they are: a range is read when it is needed. What a file said of itself
 // when it was chosen (size, time) must be so to the end, or the put fails by name.
 
+import type { Bytes } from "./bytes.ts";
 import { UsageError } from "./errors.ts";
-import type { Bytes } from "./format/bytes.ts";
 import type { FileEntry } from "./format/manifest.ts";
 
 /** One file and what it is called in the share. `blob` is missing for a folder without files. */

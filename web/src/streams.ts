@@ -1,6 +1,6 @@
 // Streams as loops: `for await` over a ReadableStream, which not every browser has.
 
-import type { Bytes } from "./format/bytes.ts";
+import type { Bytes } from "./bytes.ts";
 
 /** The pieces of a stream; whoever stops early cancels it. */
 export async function* piecesOf(stream: ReadableStream<Bytes>): AsyncGenerator<Bytes, void> {

@@ -6,8 +6,8 @@
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
+import { type Bytes, b64u, concat, unb64u, utf8 } from "../src/bytes.ts";
 import { ConsigneError } from "../src/errors.ts";
-import { type Bytes, b64u, concat, unb64u, utf8 } from "../src/format/bytes.ts";
 import * as capsule from "../src/format/capsule.ts";
 import { checkLength, HEADER_SIZE, Layout, Opener, Sealer, truncated } from "../src/format/content.ts";
 import * as keys from "../src/format/keys.ts";

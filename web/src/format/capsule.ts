@@ -7,9 +7,9 @@
 //
 // The key is used once (a salt for each plaintext), so the nonce can be constant.
 
+import { type Bytes, concat, equal } from "../bytes.ts";
 import { AuthenticityError, PasswordError, UsageError } from "../errors.ts";
 import { CAPSULE_OVERHEAD, MAX_CAPSULE } from "../protocol.ts";
-import { type Bytes, concat, equal } from "./bytes.ts";
 import { derive, SECRET_SIZE } from "./keys.ts";
 import * as labels from "./labels.ts";
 import { padded } from "./padding.ts";

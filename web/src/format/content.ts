@@ -6,9 +6,9 @@
 //
 // Source: Tink, "AES-GCM-HKDF Streaming AEAD"; format 1 fixes its parameters.
 
+import { type Bytes, concat, utf8 } from "../bytes.ts";
 import { AuthenticityError, UsageError } from "../errors.ts";
 import { MAX_CONTENT, SEGMENT_SIZE } from "../protocol.ts";
-import { type Bytes, concat, utf8 } from "./bytes.ts";
 import type { ContentKeys } from "./keys.ts";
 import * as labels from "./labels.ts";
 import { padded } from "./padding.ts";

@@ -5,8 +5,8 @@
 // strengthened: an owner makes readers, nothing leads back. WebCrypto is asynchronous, so
 // what follows from a secret is derived once and kept in a plain record.
 
+import { type Bytes, concat, utf8 } from "../bytes.ts";
 import { UsageError } from "../errors.ts";
-import { type Bytes, concat, utf8 } from "./bytes.ts";
 import * as labels from "./labels.ts";
 
 export const SECRET_SIZE = 32;

@@ -3,8 +3,8 @@
 // A fragment is base64url of kind ‖ flags ‖ secret: 34 bytes, exactly 46 characters. Judged
 // in this order, so that a newer link is called newer whatever its length: kind, length, flags.
 
+import { type Bytes, b64u, concat, unb64u } from "../bytes.ts";
 import { UsageError } from "../errors.ts";
-import { type Bytes, b64u, concat, unb64u } from "./bytes.ts";
 
 const FRAGMENT_LENGTH = 46;
 const FLAG_PASSWORD = 0x01;

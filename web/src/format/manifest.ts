@@ -4,8 +4,8 @@
 // follows from key and owner, and the link's secret from seed and object. Only after that
 // may anything be allocated or fetched.
 
+import { type Bytes, b64u, equal, unb64u } from "../bytes.ts";
 import { AuthenticityError, ConsigneError } from "../errors.ts";
-import { type Bytes, b64u, equal, unb64u } from "./bytes.ts";
 import { Layout } from "./content.ts";
 import * as keys from "./keys.ts";
 import * as paths from "./paths.ts";

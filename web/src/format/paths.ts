@@ -3,7 +3,7 @@
 // Only what is dangerous on every system is refused; case, normalisation and the reserved
 // names of one system are for the reader that writes files there.
 
-import { utf8 } from "./bytes.ts";
+import { utf8 } from "../bytes.ts";
 
 const MAX_COMPONENT = 255;
 const MAX_PATH = 4096;

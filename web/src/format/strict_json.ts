@@ -5,8 +5,8 @@
 // own: one pass, whole numbers, no name twice, at most 16 deep, 1,100,000
 // containers and 5,500,000 commas (RFC 8259 allows to refuse), counted while it reads. Objects become Maps: no name means anything to the language.
 
+import { type Bytes, utf8 } from "../bytes.ts";
 import { AuthenticityError } from "../errors.ts";
-import { type Bytes, utf8 } from "./bytes.ts";
 
 export type Json = null | boolean | number | string | Json[] | JsonObject;
 export type JsonObject = Map<string, Json>;
