@@ -8,8 +8,7 @@ DATA   ?= .data
 
 # What a soak tries, and where it says so (tests/soak.py).
 RESULTS := benchmarks/results
-SOAK   := CONSIGNE_TEST_KILLS=200 CONSIGNE_TEST_ATTACKS=all CONSIGNE_TEST_RESULTS=$(RESULTS) \
-          CONSIGNE_TEST_REPORT=$(RESULTS)/$$(date +%F)-soak.jsonl
+SOAK   := CONSIGNE_TEST_KILLS=200 CONSIGNE_TEST_ATTACKS=all CONSIGNE_TEST_REPORT=$(RESULTS)/$$(date +%F)-soak.jsonl
 
 .PHONY: help run test check lint soak bench mutants lock vectors clean
 .PHONY: soak-attacks soak-load soak-fuzz # the parts of soak
@@ -45,7 +44,7 @@ soak-attacks: $(VENV)/.dev
 	$(SOAK) $(BIN)/python -m pytest -n 2 --timeout 3600 -m slow tests/e2e tests/attacks tests/server
 
 soak-load: $(VENV)/.dev
-	$(SOAK) CONSIGNE_TEST_MINUTES=15 $(BIN)/python -m pytest -n 2 \
+	$(SOAK) CONSIGNE_TEST_MINUTES=15 CONSIGNE_TEST_RESULTS=$(RESULTS) $(BIN)/python -m pytest -n 2 \
 	  tests/attacks/test_attack_36_load.py tests/attacks/test_attack_39_sweep.py
 
 soak-fuzz: $(VENV)/.dev
