@@ -96,9 +96,7 @@ class Uploads(Desk):
         rules.judge_lifetime(expires_in, self.settings)
         now = self.clock()
         expires = days.end_of(now, expires_in)
-        state = await self.write(partial(_extend, object_id=object_id, token=token, now=now, expires=expires))
-        self.arrivals.tell(object_id)  # it may have been cut short
-        return state
+        return await self.write(partial(_extend, object_id=object_id, token=token, now=now, expires=expires))
 
     async def remove(self, object_id: bytes, token: bytes) -> None:
         """Forget the object and its links for good, then delete their bytes.
