@@ -11,6 +11,7 @@ import pytest
 
 from consigne import protocol
 from consigne.server.policy import rules
+from consigne.server.service import slices
 from consigne.server.service.service import Service
 from tests.server.lodging import (
     CAPSULE,
@@ -31,11 +32,11 @@ OTHER_CAPSULE = CAPSULE + b"other"
 
 @hosted
 async def test_a_link_is_made_once(host: Lodging) -> None:
-    owner = await host.put(downloads=3, expires_in=2 * protocol.DAY)
-    link = owner.links[0]
+    owner, link = await host.put(), Link(host.service)
     same = owner.new_link(link, 2 * protocol.DAY, 3)
-    state, created = await host.service.put_link(link.id, owner.token, same)
-    assert (created, state["downloads_left"], state["locked"]) == (False, 3, False)
+    for fresh in (True, False):
+        state, created = await host.service.put_link(link.id, owner.token, same)
+        assert (created, state["downloads_left"], state["locked"]) == (fresh, 3, False)
     host.clock.pass_days(1)  # a retry comes later, and moves nothing
     assert (await host.service.put_link(link.id, owner.token, same))[0] == state
     for other in (
@@ -252,6 +253,7 @@ async def test_guessing_slows_then_locks(host: Lodging) -> None:
     assert [state["locked"] for state in (await owner.state())["links"]].count(True) == 1
     await host.service.unlock(link.id, owner.token)
     await link.view()
+    await guess(host, link, 10)  # counted from nothing again
 
 
 @hosted
@@ -430,6 +432,23 @@ async def test_a_capsule_of_a_revoked_link_is_cut(host: Lodging) -> None:
         await anext(found.chunks)
     await found.aclose()
     assert host.service.arrivals._waiting == {}
+
+
+@hosted
+async def test_a_capsule_is_served_for_as_long_as_its_link_lives(
+    host: Lodging, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody tells that a link ended; it is judged again after a minute."""
+    monkeypatch.setattr(slices, "JUDGED_EVERY", 0)
+    owner = await host.put()
+    link = await owner.link(capsule=bytes(3 * MIB), expires_in=3600)
+    found = await host.service.link_capsule(link.id, link.token)
+    for _ in range(2):
+        assert await anext(found.chunks)
+    host.clock.now += 2 * 3600
+    async with refused("gone"):
+        await anext(found.chunks)
+    await found.aclose()
 
 
 @hosted
