@@ -259,6 +259,30 @@ async def test_two_senders_of_one_part(host: Lodging) -> None:
 
 
 @hosted
+async def test_parts_of_one_object_and_of_two_come_in_at_once(host: Lodging) -> None:
+    owner, other = await host.begin(PART + 5), await host.begin(5)
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"he"
+        begun.set()
+        await go_on.wait()
+        yield b"llo"
+
+    slowly = asyncio.create_task(host.service.receive_part(owner.id, owner.token, 1, 5, slow()))
+    await begun.wait()
+    await owner.send(0, bytes(PART))
+    begun.clear()
+    as_slowly = asyncio.create_task(host.service.receive_part(other.id, other.token, 0, 5, slow()))
+    await begun.wait()
+    third = await host.begin(5)
+    await third.send(0, b"third")
+    go_on.set()
+    await asyncio.gather(slowly, as_slowly)
+    assert [(await each.state())["parts"] for each in (owner, other, third)] == [[[0, 1]], [[0, 0]], [[0, 0]]]
+
+
+@hosted
 async def test_short_and_long_bodies(host: Lodging) -> None:
     owner = await host.begin(10)
     async with refused("bad-request"):
@@ -279,6 +303,22 @@ async def test_removed_while_a_part_comes_in(host: Lodging) -> None:
         yield b"first"
 
     async with refused("gone"):
+        await host.service.receive_part(owner.id, owner.token, 0, 10, body())
+    assert await host.names() == []
+
+
+@hosted
+async def test_swept_while_its_first_part_comes_in(host: Lodging) -> None:
+    """Of an object that was never more than a row, nothing is remembered."""
+    owner = await host.begin(10)
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"first"
+        host.clock.pass_days(30)
+        assert (await host.service.sweep()).objects == 1
+        yield b"first"
+
+    async with refused("not-found"):
         await host.service.receive_part(owner.id, owner.token, 0, 10, body())
     assert await host.names() == []
 
@@ -374,6 +414,23 @@ async def test_no_room(host: Lodging) -> None:
 
 
 @hosted
+async def test_room_for_all_that_is_declared(host: Lodging) -> None:
+    room = 100
+
+    async def free() -> int:
+        return room
+
+    host.store.free = free
+    async with refused("storage-full"):
+        await host.begin(room + 1)
+    await host.begin(room)
+    host.service.settings = replace(host.settings, min_free=room)
+    await host.begin()  # of unknown length: nothing is asked for yet
+    async with refused("storage-full"):
+        await host.begin(1)
+
+
+@hosted
 async def test_a_full_or_broken_disk_acknowledges_nothing(host: Lodging) -> None:
     owner = await host.begin(10)
     real = host.store.write_part
@@ -427,11 +484,15 @@ async def test_an_id_is_one_thing(host: Lodging) -> None:
 @hosted
 async def test_objects_without_a_part_are_bounded(host: Lodging, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uploads, "MAX_EMPTY", 5)
+    monkeypatch.setattr(uploads, "COUNT_EVERY", 3600)
     owners = await asyncio.gather(*(host.begin(5) for _ in range(5)))
-    async with refused("busy"):
+    async with refused("busy") as told:
         await host.begin(5)
+    assert told[0].retry_after == uploads.COUNT_EVERY
     for owner in owners[:2]:
         await owner.send(0, b"bytes")
+    async with refused("busy"):  # they are not counted for everyone who asks
+        await host.begin(5)
     monkeypatch.setattr(host.service, "_count_again", 0.0)
     for _ in range(2):
         await host.begin(5)
