@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -37,6 +38,9 @@ async def test_whole_and_ranges(host: Lodging) -> None:
     assert (piece.start, piece.stop, piece.total, piece.partial) == (0, 5, 5000, True)
     await piece.aclose()
     await piece.aclose()
+    whole = await host.service.content(owner.id, ticket, None)
+    assert (whole.start, whole.stop, whole.total, whole.partial) == (0, 5000, 5000, False)
+    await whole.aclose()
 
 
 @hosted
@@ -108,6 +112,15 @@ async def test_a_ticket_lives_a_day_and_up_to_an_hour_more(host: Lodging) -> Non
 
 
 @hosted
+async def test_a_ticket_says_when_it_ends(host: Lodging) -> None:
+    owner = await host.put()
+    answer = await host.service.start_download(owner.links[0].id, owner.links[0].token)
+    assert sorted(answer) == ["expires", "ticket"]
+    assert answer["expires"] == "2024-10-04T14:00:00Z"  # an hour after NOON, up to the next full one
+    assert [row[2] for row in await host.rows("tickets")] == [20_000 * protocol.DAY + 14 * 3600]
+
+
+@hosted
 async def test_unused_tickets_are_bounded(host: Lodging, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rules, "MAX_UNUSED_TICKETS", 3)
     owner = await host.put()
@@ -150,6 +163,24 @@ async def test_unserved_bytes_are_refunded(host: Lodging, monkeypatch: pytest.Mo
 
 
 @hosted
+async def test_what_was_not_handed_over_comes_back_to_the_byte(
+    host: Lodging, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (prepaid, downloads, slices_of):
+        monkeypatch.setattr(module, "RESERVE", 60)
+    owner = await host.put()
+    ticket = await owner.ticket()
+    broken = [await host.service.content(owner.id, ticket, Range(0, 59, None)) for _ in range(2)]
+    assert (await host.rows("tickets"))[0][4] == 120
+    for piece in broken:  # one reserve stays at hand, the other goes back to the catalog
+        await piece.aclose()
+    assert host.service.prepaid.left(protocol.token_hash(ticket)) == 60
+    assert (await host.rows("tickets"))[0][4] == 60
+    await owner.fetch(ticket, 0, 59)
+    assert (await host.rows("tickets"))[0][4] == 60
+
+
+@hosted
 async def test_ranges_do_not_wait_for_the_disk(host: Lodging, monkeypatch: pytest.MonkeyPatch) -> None:
     """Within its reserve a ticket costs no commit; a crash loses it at most that reserve."""
     owner = await host.put(bytes(PART))
@@ -167,6 +198,38 @@ async def test_ranges_do_not_wait_for_the_disk(host: Lodging, monkeypatch: pytes
 
 
 @hosted
+async def test_a_ticket_is_charged_a_reserve_when_it_lacks_one(
+    host: Lodging, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the byte: what is left is used up first, and the budget to its end."""
+    for module in (prepaid, downloads, slices_of):
+        monkeypatch.setattr(module, "RESERVE", 60)
+    monkeypatch.setattr(protocol, "ticket_budget", lambda _: 150)
+    owner = await host.put()
+    ticket = await owner.ticket()
+    for size, charged in ((30, 60), (30, 60), (20, 120), (60, 150), (10, 150)):
+        assert await owner.fetch(ticket, 0, size - 1) == b"x" * size
+        assert (await host.rows("tickets"))[0][4] == charged
+    async with refused("ticket-spent"):
+        await owner.fetch(ticket, 0, 0)
+
+
+@hosted
+async def test_the_budget_of_an_unknown_length_follows_what_is_durable(
+    host: Lodging, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "ticket_budget", lambda length: 2 * length)
+    owner = await host.begin()
+    await owner.link()
+    await owner.send(0, b"begun")
+    ticket = await owner.ticket()
+    for _ in range(2):
+        assert await owner.fetch(ticket, 0) == b"begun"
+    async with refused("ticket-spent"):
+        await owner.fetch(ticket, 0, 0)
+
+
+@hosted
 async def test_a_failed_commit_is_no_credit(host: Lodging) -> None:
     owner = await host.put(bytes(PART))
     ticket = await owner.ticket()
@@ -177,6 +240,20 @@ async def test_a_failed_commit_is_no_credit(host: Lodging) -> None:
     async with refused("storage-failed"):
         await host.service.content(owner.id, ticket, None)
     assert host.service.prepaid.left(protocol.token_hash(ticket)) == 0
+
+
+@hosted
+async def test_a_failed_commit_under_way_is_no_credit(host: Lodging, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(downloads, "RESERVE", MIB)
+    owner = await host.put(bytes(PART))
+    ticket = await owner.ticket()
+    piece = await begun(host, owner, ticket)
+    host.service.prepaid.set(protocol.token_hash(ticket), 5)
+    await host.catalog.close()
+    async with refused("storage-failed"):
+        await anext(piece.chunks)
+    assert host.service.prepaid.left(protocol.token_hash(ticket)) == 0
+    await piece.aclose()
 
 
 # ---------------------------------------------------------------- reading while it is written
@@ -204,9 +281,24 @@ async def test_what_is_contiguous_is_served(host: Lodging) -> None:
         await owner.fetch(ticket, len(data))
     async with refused("not-yet") as told:
         await owner.fetch(ticket, whole=True)
-    assert "Range" in told[0].extra["hint"]
+    assert (told[0].retry_after, told[0].extra) == (1, {"hint": downloads.ASK_FOR_A_RANGE})
     head = await host.service.content_head(owner.id, ticket)
     assert head.total == len(data)
+
+
+@hosted
+async def test_a_store_is_asked_by_the_part_size_that_it_was_given(host: Lodging) -> None:
+    """The disk keeps one file of all parts and has no use for it; another store may."""
+    told, real = [], host.store.read
+
+    def read(object_id: bytes, part_size: int, start: int, stop: int) -> AsyncIterator[memoryview]:
+        told.append(part_size)
+        return real(object_id, part_size, start, stop)
+
+    host.store.read = read
+    owner = await host.put()
+    await owner.fetch(await owner.ticket(), whole=True)
+    assert told == [PART]
 
 
 @hosted
@@ -224,8 +316,9 @@ async def test_of_unknown_length(host: Lodging) -> None:
     for wanted in (Range(5, None, None), Range(None, None, 3)):
         async with refused("not-yet"):
             await host.service.content(owner.id, ticket, wanted)
-    async with refused("not-yet"):
+    async with refused("not-yet") as told:
         await host.service.content_head(owner.id, ticket)
+    assert (told[0].retry_after, told[0].extra) == (1, {"hint": downloads.ASK_FOR_A_RANGE})
     async with refused("range-not-satisfiable"):
         await owner.fetch(ticket, 10**15)
     view = await owner.links[0].view()
@@ -245,6 +338,32 @@ async def test_a_reader_is_woken(host: Lodging) -> None:
     assert await reader == b"0123456789"
     assert asyncio.get_running_loop().time() - before < 0.9
     assert host.service.arrivals._waiting == {}
+
+
+@hosted
+async def test_a_reader_waits_no_longer_than_the_host_does(
+    host: Lodging, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(downloads, "LOOK_AGAIN", 60.0)
+    owner = await host.begin(10)
+    await owner.link()
+    async with asyncio.timeout(20), refused("not-yet"):
+        await owner.fetch(await owner.ticket(), 0)
+
+
+@hosted
+async def test_a_reader_learns_of_the_end(host: Lodging, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits for more of an unknown length is woken by its completion."""
+    monkeypatch.setattr(downloads, "LOOK_AGAIN", 60.0)
+    host.service.wait_for_bytes = 60.0
+    owner = await host.begin()
+    await owner.link()
+    await owner.send(0, b"begun")
+    reader = asyncio.create_task(owner.fetch(await owner.ticket(), 5))
+    await asyncio.sleep(0.02)
+    await owner.complete(5)
+    async with asyncio.timeout(20), refused("range-not-satisfiable"):
+        await reader
 
 
 @hosted
