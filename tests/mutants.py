@@ -3,6 +3,7 @@
 mutmut changes one thing at a time and runs the tests that reach it. A change that no
 test notices has to stand in docs/mutants.md with the reason why none can; this
 compares the two, writes the counts as JSON, and fails for a change without a reason.
+With a word, `consigne.server.service`, it speaks of what lies there only.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ def mutmut(*words: str) -> str:
     return subprocess.run(["mutmut", *words], capture_output=True, text=True, check=True).stdout
 
 
-def results() -> dict[str, str]:
+def results(where: str) -> dict[str, str]:
     """Mutant → what became of it."""
-    return dict(re.findall(r"^\s*(\S+): (.+?)\s*$", mutmut("results", "--all", "true"), re.MULTILINE))
+    found = re.findall(r"^\s*(\S+): (.+?)\s*$", mutmut("results", "--all", "true"), re.MULTILINE)
+    return {mutant: outcome for mutant, outcome in found if mutant.startswith(where)}
 
 
 def change(mutant: str) -> tuple[str, str]:
@@ -53,7 +55,7 @@ def is_explained(place: str, gone: str, come: str) -> bool:
 
 def main() -> int:
     """Print the report; 1 where a change went unnoticed without a reason, or nothing was tried."""
-    became = results()
+    became = results(*sys.argv[1:] or [""])
     counts = Counter(became.values())
     left = [(function(mutant), *change(mutant)) for mutant in became if became[mutant] in SURVIVED]
     unexplained = sorted(
