@@ -14,6 +14,7 @@ from consigne.server.refusal import Refusal
 from consigne.server.service import downloads, prepaid
 from consigne.server.service import slices as slices_of
 from consigne.server.service.service import Range, Slice
+from consigne.server.stores import StoreDamaged
 from tests.server.lodging import MIB, Lodging, Owner, hosted, refused
 
 PART = 8 * MIB
@@ -399,6 +400,22 @@ async def begun(host: Lodging, owner: Owner, ticket: bytes) -> Slice:
     piece = await host.service.content(owner.id, ticket, None)
     assert await anext(piece.chunks)
     return piece
+
+
+@hosted
+async def test_what_is_removed_before_it_is_opened_is_gone_and_not_a_broken_disk(host: Lodging) -> None:
+    removed, damaged = await host.put(bytes(PART)), await host.put(bytes(PART))
+    slices = [
+        await host.service.content(owner.id, await owner.ticket(), None) for owner in (removed, damaged)
+    ]
+    await removed.remove()
+    async with refused("gone"):
+        await anext(slices[0].chunks)
+    await host.store.delete_object(damaged.id)
+    with pytest.raises(StoreDamaged):
+        await anext(slices[1].chunks)
+    for piece in slices:
+        await piece.aclose()
 
 
 @hosted

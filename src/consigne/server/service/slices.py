@@ -12,6 +12,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from consigne.server.service.prepaid import RESERVE
+from consigne.server.stores import StoreDamaged
 
 if TYPE_CHECKING:
     import asyncio
@@ -37,9 +38,13 @@ class Standing:
     async def check(self) -> None:
         """Judge again if it is time. Raises Refusal."""
         if self._told.is_set() or monotonic() >= self._due:
-            self._told.clear()
-            self._due = monotonic() + JUDGED_EVERY
-            await self._judge()
+            await self.judge()
+
+    async def judge(self) -> None:
+        """Judge again now. Raises Refusal."""
+        self._told.clear()
+        self._due = monotonic() + JUDGED_EVERY
+        await self._judge()
 
     def close(self) -> None:
         """Hear of nothing any more. Idempotent."""
@@ -108,12 +113,17 @@ class Slice:
     async def _hand_over(self) -> AsyncGenerator[Bytes, None]:
         if self._source is None:
             return
-        async for chunk in self._source:
-            if self._standing is not None:
-                await self._standing.check()
-            if self._fare is not None:
-                await self._fare.cover(len(chunk))
-            yield chunk
+        try:
+            async for chunk in self._source:
+                if self._standing is not None:
+                    await self._standing.check()
+                if self._fare is not None:
+                    await self._fare.cover(len(chunk))
+                yield chunk
+        except StoreDamaged:
+            if self._standing is not None:  # removed in this very moment? then that is what happened
+                await self._standing.judge()
+            raise
 
     async def aclose(self) -> None:
         """Close the source and refund what was not handed over. Idempotent."""
