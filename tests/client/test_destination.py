@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consigne.client.destination import Destination, choose
+from consigne.client.choosing import choose
+from consigne.client.destination import Destination
 from consigne.client.landing import LARGE
 from consigne.client.naming import PROBE, folding, local_names, safe_on_windows
 from consigne.client.segments import SegmentSet

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, Self
 
 from consigne.client import getting, putting, receipts, registering
-from consigne.client.destination import Placed, choose
+from consigne.client.choosing import Placed, choose
 from consigne.client.fetching import Download, in_order, open_download
 from consigne.client.getting import GetOptions, GetResult
 from consigne.client.opening import OpenedLink, OpenedObject, open_link, open_object, reader_of

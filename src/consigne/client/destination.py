@@ -14,64 +14,27 @@ import stat
 import sys
 from bisect import bisect_right
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from consigne.client.journal import busy
 from consigne.client.landing import LARGE, LargeFile, SmallFile, aligned_buffer
 from consigne.client.locking import try_lock
+from consigne.client.moving import in_the_way, make_folders, move_exclusively, set_modified, size_of
 from consigne.client.naming import folding, local_names
 from consigne.client.places import private_opener
 from consigne.client.source import show
-from consigne.errors import LocalError, UsageError
+from consigne.errors import LocalError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from consigne.client.choosing import Placed
     from consigne.client.segments import SegmentSet
     from consigne.format.content import Layout
-    from consigne.format.manifest import FileEntry, Manifest
 
-MAX_DEPTH: Final = 900  # what was begun must be deleted again, and Python's rmtree recurses
 OURS: Final = ".consigne-"  # what is called so in a target folder belongs to a get under way
 PLACE: Final = "place\x85"  # no path of a share holds this character: never one of its files
-
-
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """A chosen file: where it starts in the content."""
-
-    entry: FileEntry
-    start: int
-
-    @property
-    def stop(self) -> int:
-        """Where it ends in the content."""
-        return self.start + self.entry.size
-
-
-def choose(manifest: Manifest, only: str | None) -> list[Placed]:
-    """The files to get: all, or one, or all in one folder.
-
-    Raises UsageError `path-unknown`.
-    """
-    placed, start = [], 0
-    for entry in manifest.files:
-        placed.append(Placed(entry, start))
-        start += entry.size
-    if any(item.entry.path.count("/") > MAX_DEPTH for item in placed):
-        raise LocalError("path-refused", "The share holds folders that are too deep for any system.")
-    if only is None:
-        return placed
-    wanted = only.strip("/")
-    found = [p for p in placed if p.entry.path.rstrip("/") == wanted or p.entry.path.startswith(wanted + "/")]
-    if not found:
-        raise UsageError(
-            "path-unknown", "The link holds no such path.", hint="See them with: consigne ls LINK"
-        )
-    return found
 
 
 class Destination:
@@ -144,7 +107,7 @@ class Destination:
             if placed.entry.size:
                 first, last = layout.segment_at(placed.start), layout.segment_at(placed.stop - 1)
                 untouched = done.missing([(first, last)]) == [(first, last)]
-                if not untouched and _size_of(self.path_of(placed)) is None:
+                if not untouched and size_of(self.path_of(placed)) is None:
                     return False
         return True
 
@@ -195,7 +158,7 @@ class Destination:
             return True
         name = self._local(placed.entry.path)
         places = [self._partial / name] if self._force else [self._partial / name, self._folder / name]
-        return any(_size_of(str(place)) == placed.entry.size for place in places)
+        return any(size_of(str(place)) == placed.entry.size for place in places)
 
     def _name_files(self) -> None:
         self._make_partial()
@@ -231,7 +194,7 @@ class Destination:
     def finish(self) -> list[Path]:
         """Give everything its final name; the top level's paths. Raises LocalError `file-exists`."""
         for placed in self._placed:
-            _set_modified(self.path_of(placed), placed.entry)
+            set_modified(self.path_of(placed), placed.entry)
         for name in self._tops():
             if os.path.lexists(self._partial / name):
                 self._move(self._partial / name, self._folder / name)
@@ -257,9 +220,9 @@ class Destination:
     def _refuse_existing(self) -> None:
         """With force too where a share would write into what a get keeps here, its own or another's."""
         for top in self._tops():
-            in_the_way = not self._force or top.casefold().startswith(OURS)
-            if in_the_way and os.path.lexists(self._folder / top):
-                raise _in_the_way(self._folder / top)
+            stays = not self._force or top.casefold().startswith(OURS)
+            if stays and os.path.lexists(self._folder / top):
+                raise in_the_way(self._folder / top)
 
     def _tops(self) -> list[str]:
         return sorted({self._local(placed.entry.path).split("/", 1)[0] for placed in self._placed})
@@ -273,7 +236,7 @@ class Destination:
         elif self._force and source.is_dir() == (final.is_dir() and not final.is_symlink()):
             os.replace(source, final)
         else:
-            _move_exclusively(source, final)
+            move_exclusively(source, final)
 
 
 class PlainWriter:
@@ -351,61 +314,4 @@ def unwritable(path: str, error: OSError) -> LocalError:
         "file-unwritable",
         f"{show(path)}: {error.strerror}.",
         hint="Make room or choose another folder; the same command goes on where this one ended.",
-    )
-
-
-def make_folders(path: str) -> None:
-    """A folder and all on the way to it; without recursion, since a share may go two thousand deep."""
-    missing = []
-    while not os.path.isdir(path):
-        missing.append(path)
-        path = os.path.dirname(path)
-    for folder in reversed(missing):
-        os.mkdir(folder)
-
-
-def _size_of(path: str) -> int | None:
-    """Bytes of a regular file, None for anything else."""
-    try:
-        status = os.lstat(path)
-    except OSError:
-        return None
-    return status.st_size if stat.S_ISREG(status.st_mode) else None
-
-
-def _move_exclusively(source: Path, final: Path) -> None:
-    """Rename without replacing. A hard link fails where something stands; a bare rename would not."""
-    if source.is_dir():
-        if os.path.lexists(final):
-            raise _in_the_way(final)
-        os.rename(source, final)
-        return
-    try:
-        os.link(source, final)
-    except FileExistsError:
-        raise _in_the_way(final) from None
-    except OSError:  # a file system without hard links
-        if os.path.lexists(final):
-            raise _in_the_way(final) from None
-        os.rename(source, final)
-    else:
-        source.unlink()
-
-
-def _set_modified(path: str, entry: FileEntry) -> None:
-    """The time that the share gives; one that this system cannot hold is left out."""
-    if entry.modified is None or entry.is_folder:
-        return
-    try:
-        seconds = datetime.fromisoformat(entry.modified[:19] + "+00:00").timestamp()
-        os.utime(path, (seconds, seconds))
-    except (ValueError, OverflowError, OSError):
-        return
-
-
-def _in_the_way(path: Path) -> LocalError:
-    return LocalError(
-        "file-exists",
-        f"{show(str(path))} is there already.",
-        hint="Choose another folder with -o, or overwrite with --force.",
     )

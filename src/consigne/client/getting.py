@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from consigne.client.choosing import Placed, choose
 from consigne.client.crew import Crew
-from consigne.client.destination import Destination, Placed, choose
+from consigne.client.destination import Destination
 from consigne.client.fetching import FETCHERS, Download, Fetcher, jobs_of, open_download
 from consigne.client.journal import Journal, secrets_of
 from consigne.client.opening import OpenedLink, open_link

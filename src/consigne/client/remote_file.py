@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from consigne.client.fetching import BLOCK, fetch_block
 
 if TYPE_CHECKING:
-    from consigne.client.destination import Placed
+    from consigne.client.choosing import Placed
     from consigne.client.fetching import Download
 
 KEPT_SEGMENTS: Final = 16
